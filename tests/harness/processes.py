@@ -92,10 +92,12 @@ class Process:
         for _ in poll(timeout, 0.05):
             if not self.running():
                 raise AssertionError(f"{self.argv[:4]} ended early:\n{self.tail()}")
-            with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-                with urllib.request.urlopen(url, timeout=2, context=context) as response:
-                    if response.status == 200:
-                        return
+            with (
+                contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
+                urllib.request.urlopen(url, timeout=2, context=context) as response,
+            ):
+                if response.status == 200:
+                    return
         raise AssertionError(f"{url} did not become healthy in {timeout} s:\n{self.tail()}")
 
 
