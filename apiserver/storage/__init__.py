@@ -1,0 +1,1 @@
+"""Storage: etcd, the watch cache and everything between them."""
