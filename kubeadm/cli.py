@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 
@@ -194,13 +193,9 @@ def bench(
 def main() -> None:
     """Runs the command; a UserError becomes one sentence on standard error and its exit code."""
     try:
-        sys.exit(app(prog_name="skiff", standalone_mode=False))
+        app(prog_name="skiff")
     except UserError as error:
         typer.echo(f"skiff: {error}", err=True)
         sys.exit(error.exit_code)
-    except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx is not None else "skiff"
-        typer.echo(f"skiff: {error.format_message()} See '{where} --help'.", err=True)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except KeyboardInterrupt:
         sys.exit(130)

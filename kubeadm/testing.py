@@ -70,11 +70,7 @@ def _install_test_packages(progress: Progress) -> None:
         with progress.step("Installing the test packages"):
             command = [sys.executable, "-m", "pip", "install", "--quiet", "--editable", ".[test]"]
             done = subprocess.run(
-                [binaries / program, *rest],
-                cwd=daemons.REPOSITORY,
-                capture_output=True,
-                text=True,
-                check=False,
+                command, cwd=daemons.REPOSITORY, capture_output=True, text=True, check=False
             )
         if done.returncode != 0:
             words = done.stderr.strip().splitlines() or ["no reason given"]
