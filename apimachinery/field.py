@@ -104,22 +104,22 @@ def aggregate(messages: Iterable[str]) -> str:
     return unique[0] if len(unique) == 1 else "[" + ", ".join(unique) + "]"
 
 
-def required(path: Path, detail: str = "") -> FieldError:
+def required(path: Path | str, detail: str = "") -> FieldError:
     """The field must be set."""
     return FieldError("FieldValueRequired", str(path), "", detail)
 
 
-def invalid(path: Path, value: Any, detail: str) -> FieldError:
+def invalid(path: Path | str, value: Any, detail: str) -> FieldError:
     """The value is malformed or breaks a rule."""
     return FieldError("FieldValueInvalid", str(path), value, detail)
 
 
-def type_invalid(path: Path, value: Any, detail: str) -> FieldError:
+def type_invalid(path: Path | str, value: Any, detail: str) -> FieldError:
     """The value has the wrong type."""
     return FieldError("FieldValueTypeInvalid", str(path), value, detail)
 
 
-def not_supported(path: Path, value: Any, valid: Sequence[str] = ()) -> FieldError:
+def not_supported(path: Path | str, value: Any, valid: Sequence[str] = ()) -> FieldError:
     """The value is not one of the known ones, which the message lists in the order given."""
     detail = ""
     if valid:
@@ -127,33 +127,33 @@ def not_supported(path: Path, value: Any, valid: Sequence[str] = ()) -> FieldErr
     return FieldError("FieldValueNotSupported", str(path), value, detail)
 
 
-def forbidden(path: Path, detail: str) -> FieldError:
+def forbidden(path: Path | str, detail: str) -> FieldError:
     """The field must not be set, or not changed, here."""
     return FieldError("FieldValueForbidden", str(path), "", detail)
 
 
-def duplicate(path: Path, value: Any) -> FieldError:
+def duplicate(path: Path | str, value: Any) -> FieldError:
     """The value must be unique and is not."""
     return FieldError("FieldValueDuplicate", str(path), value, "")
 
 
-def not_found(path: Path, value: Any) -> FieldError:
+def not_found(path: Path | str, value: Any) -> FieldError:
     """The value refers to something that is not there."""
     return FieldError("FieldValueNotFound", str(path), value, "")
 
 
-def too_long(path: Path, value: Any, max: int) -> FieldError:
+def too_long(path: Path | str, value: Any, max: int) -> FieldError:
     """The value exceeds ``max`` bytes; the value itself is never shown."""
     unit = "byte" if max == 1 else "bytes"
     return FieldError("FieldValueTooLong", str(path), OMITTED, f"may not be more than {max} {unit}")
 
 
-def too_many(path: Path, count: int, max: int) -> FieldError:
+def too_many(path: Path | str, count: int, max: int) -> FieldError:
     """The list has ``count`` items, more than ``max``."""
     unit = "item" if max == 1 else "items"
     return FieldError("FieldValueTooMany", str(path), count, f"must have at most {max} {unit}")
 
 
-def internal(path: Path, detail: str) -> FieldError:
+def internal(path: Path | str, detail: str) -> FieldError:
     """The check itself failed."""
     return FieldError("InternalError", str(path), None, detail)
