@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from apimachinery import Object
 from apimachinery.errors import StatusError
@@ -24,6 +24,7 @@ from kube_client.errors import ApiUnavailable
 
 Handler = Callable[[str, Object | None, Object], None]
 Indexer = Callable[[Object], Iterable[str]]
+Objects: TypeAlias = list[Object]  # "list" is also the name of a method below
 
 PAGE = 500
 RETRY_FIRST, RETRY_LAST = 0.2, 5.0
@@ -80,13 +81,13 @@ class Store:
     def get(self, key: str) -> Object | None:
         return self._objects.get(key)
 
-    def keys(self) -> list[str]:
+    def all_keys(self) -> list[str]:
         return list(self._objects)
 
-    def values(self) -> list[Object]:
+    def values(self) -> Objects:
         return list(self._objects.values())
 
-    def by_index(self, name: str, value: str) -> list[Object]:
+    def by_index(self, name: str, value: str) -> Objects:
         return list(self._indexes[name].get(value, {}).values())
 
     def set(self, key: str, obj: Object) -> Object | None:
@@ -165,13 +166,13 @@ class Informer:
         """The object with key `namespace/name` (or `name`), or None. Not to be changed."""
         return self._store.get(key)
 
-    def list(self, namespace: str | None = None) -> list[Object]:
+    def list(self, namespace: str | None = None) -> Objects:
         """All objects, or those of one namespace. Not to be changed."""
         if namespace is None:
             return self._store.values()
         return self._store.by_index("namespace", namespace)
 
-    def by_index(self, name: str, value: str) -> list[Object]:
+    def by_index(self, name: str, value: str) -> Objects:
         """The objects that the index files under `value`. Raises KeyError for an unknown index."""
         return self._store.by_index(name, value)
 
@@ -230,7 +231,7 @@ class Informer:
 
     async def _relist(self) -> None:
         namespace, label_selector, field_selector = self._scope
-        items: list[Object] = []
+        items: Objects = []
         cont: str | None = None
         while True:
             page = await self._client.list(
@@ -253,12 +254,12 @@ class Informer:
                 break
         self._replace(items, int(metadata["resourceVersion"]))
 
-    def _replace(self, items: list[Object], revision: int) -> None:
+    def _replace(self, items: Objects, revision: int) -> None:
         listed = {key_of(obj): obj for obj in items}
         # A consistent list behind what the watch has shown means that etcd went back in time (a restored
         # backup): then nothing newer is to be kept. Otherwise newer objects are our own, observed, writes.
         backwards = revision < self._revision
-        for key in self._store.keys():
+        for key in self._store.all_keys():
             stored = self._store.get(key)
             if stored is None:
                 continue
@@ -319,7 +320,7 @@ class Informer:
                 handler(kind, old, new)
             except Exception:
                 # One handler's fault must not stop the copy that all others read.
-                log.exception("Handler failed", resource=self.resource.plural, key=key_of(new), event=kind)
+                log.exception("Handler failed", resource=self.resource.plural, key=key_of(new), type=kind)
 
     def _trim(self, obj: Object) -> Object:
         """Drop what no controller reads, to keep memory small; updates without managedFields keep the server's."""
