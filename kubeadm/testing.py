@@ -6,6 +6,7 @@ run if none answers, and images are built. Unit tests need none of that.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -61,12 +62,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _install_test_packages(progress: Progress) -> None:
     """pytest and its company are an extra of the package, installed the first time that they are wanted."""
-    try:
-        import hypothesis  # noqa: F401
-        import kubernetes  # noqa: F401
-        import mypy  # noqa: F401
-        import pytest_asyncio  # noqa: F401
-    except ImportError:
+    wanted = ("hypothesis", "importlinter", "kubernetes", "mypy", "pytest_asyncio", "pytest_timeout")
+    if any(importlib.util.find_spec(name) is None for name in wanted):
         with progress.step("Installing the test packages"):
             command = [sys.executable, "-m", "pip", "install", "--quiet", "--editable", ".[test]"]
             done = subprocess.run(
@@ -74,7 +71,7 @@ def _install_test_packages(progress: Progress) -> None:
             )
         if done.returncode != 0:
             words = done.stderr.strip().splitlines() or ["no reason given"]
-            raise UserError(f"The test packages could not be installed: {words[-1]}") from None
+            raise UserError(f"The test packages could not be installed: {words[-1]}")
 
 
 def _static_checks(progress: Progress) -> int:

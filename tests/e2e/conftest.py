@@ -1,0 +1,52 @@
+"""One cluster of two nodes for all end-to-end tests; each test uses a namespace of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness.cluster import Cluster, kubectls
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    running = Cluster(tmp_path_factory.mktemp("cluster"), nodes=2)
+    try:
+        running.up()
+        yield running
+    finally:
+        running.purge()
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace with its default service account, removed with all that is in it."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    cluster.kubectl("create", "namespace", name)
+    try:
+        yield name
+    finally:
+        cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def oldest_kubectl(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """kubectl 1.20 of Debian 12, unpacked without touching what is installed."""
+    directory = tmp_path_factory.mktemp("kubectl-1.20")
+    os.chmod(directory, 0o755)
+    script = "apt-get download -q kubernetes-client || (apt-get update -q && apt-get download -q kubernetes-client)"
+    subprocess.run(["sh", "-c", script], cwd=directory, check=True, capture_output=True)
+    package = next(Path(directory).glob("kubernetes-client*.deb"))
+    subprocess.run(["dpkg", "-x", str(package), str(directory)], check=True, capture_output=True)
+    return str(directory / "usr" / "bin" / "kubectl")
+
+
+@pytest.fixture(scope="session")
+def every_kubectl(oldest_kubectl: str) -> list[str]:
+    """kubectl 1.20 and all those that lie on this machine."""
+    return [oldest_kubectl, *(path for path in kubectls() if path != oldest_kubectl)]
