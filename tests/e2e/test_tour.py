@@ -61,7 +61,8 @@ def node_address(cluster: Cluster, name: str) -> str:
 def test_other_pods_reach_the_service_from_every_node(cluster: Cluster, meow: str) -> None:
     cluster_ip, node_port = addresses(cluster, meow)
     for node in ("node-1", "node-2"):
-        command = f"wget -q -T 5 -O - http://{cluster_ip}/ && wget -q -T 5 -O - http://{node_address(cluster, node)}:{node_port}/"
+        node_url = f"http://{node_address(cluster, node)}:{node_port}/"
+        command = f"wget -q -T 5 -O - http://{cluster_ip}/ && wget -q -T 5 -O - {node_url}"
         override = f'{{"spec":{{"nodeName":"{node}"}}}}'
         name = f"client-{node}"
         cluster.kubectl(
