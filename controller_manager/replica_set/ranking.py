@@ -8,6 +8,7 @@ compared on a logarithmic scale, so that equally aged pods go in a random but st
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -16,6 +17,7 @@ from apimachinery import Object, meta, times
 from controller_manager import pods
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+_NUMBER = re.compile(r"0|-?[1-9][0-9]*")
 _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
@@ -49,12 +51,7 @@ def rank(pod: Object, crowd: int, now: float) -> tuple[Any, ...]:
 def deletion_cost(pod: Object) -> int:
     """The annotation's value as a 32-bit number; 0 when absent or not a number."""
     text = meta.annotations(pod).get(DELETION_COST, "")
-    if (
-        not text
-        or text.startswith("+")
-        or not text.lstrip("-").isdigit()
-        or (text.lstrip("-")[0] == "0" and text != "0")
-    ):
+    if not _NUMBER.fullmatch(text):
         return 0
     value = int(text)
     return value if -(2**31) <= value < 2**31 else 0
