@@ -6,7 +6,7 @@ what *exists* in the API; the API server decides which rows it serves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
@@ -56,10 +56,10 @@ class Resource:
         set_(self, "root", f"/apis/{group_version}" if self.group else f"/api/{self.version}")
 
     # Computed once: these are read on every request.
-    group_version: str = ""
-    api_version: str = ""
-    group_resource: str = ""
-    root: str = ""
+    group_version: str = field(init=False, compare=False)
+    api_version: str = field(init=False, compare=False)
+    group_resource: str = field(init=False, compare=False)
+    root: str = field(init=False, compare=False)
 
     @property
     def list_definition(self) -> str:
