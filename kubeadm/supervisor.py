@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 BACKOFF_FIRST = 0.25
-BACKOFF_LIMIT = 30.0
+BACKOFF_LIMIT = 10.0
 STABLE_AFTER = 60.0
 LOG_LIMIT = 50 * 1024 * 1024
 
