@@ -25,7 +25,13 @@ class Report:
 
     def print(self) -> None:
         table = Table(title=self.title, title_justify="left", box=None, pad_edge=False)
-        for heading, side in (("figure", "left"), ("ours", "right"), ("limit", "right"), ("ratio", "right"), ("aim", "left")):
+        for heading, side in (
+            ("figure", "left"),
+            ("ours", "right"),
+            ("limit", "right"),
+            ("ratio", "right"),
+            ("aim", "left"),
+        ):
             table.add_column(heading, justify=side)  # type: ignore[arg-type]
         for row in self.rows:
             table.add_row(*row)
@@ -33,7 +39,13 @@ class Report:
 
 
 def _figure(value: float, unit: str) -> str:
-    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.2f} {unit}" if value < 10 else f"{value:.1f} {unit}"
+    return (
+        f"{value:,.0f} {unit}"
+        if value >= 100
+        else f"{value:.2f} {unit}"
+        if value < 10
+        else f"{value:.1f} {unit}"
+    )
 
 
 def cpu_seconds(pid: int) -> float:
