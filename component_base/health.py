@@ -44,7 +44,9 @@ class HealthChecks:
         for group in groups:
             self._checks[group][name] = check
 
-    async def render(self, group: str, *, verbose: bool = False, exclude: Collection[str] = ()) -> HealthResponse:
+    async def render(
+        self, group: str, *, verbose: bool = False, exclude: Collection[str] = ()
+    ) -> HealthResponse:
         """Run the endpoint's checks at the same time and answer as `GET /{group}?verbose&exclude=…` does."""
         checks = self._checks[group]
         run = {name: check for name, check in checks.items() if name not in exclude}

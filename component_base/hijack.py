@@ -17,7 +17,9 @@ class HijackedConnection:
     Bytes that arrived behind the request head are the first to be read.
     """
 
-    def __init__(self, transport: asyncio.Transport, buffered: bytes, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, buffered: bytes, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._reader = asyncio.StreamReader(limit=READ_LIMIT, loop=loop)
         protocol = asyncio.StreamReaderProtocol(self._reader, loop=loop)
         self._writer = asyncio.StreamWriter(transport, protocol, self._reader, loop)

@@ -69,7 +69,8 @@ class Protocol(HttpToolsProtocol):
             return
         line = b"%d %s" % (status, text)
         self.transport.write(
-            b"HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n%s" % (line, line)
+            b"HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n%s"
+            % (line, line)
         )
         self.transport.close()
 

@@ -55,7 +55,9 @@ def build_info(version: str) -> None:
     """Export `kubernetes_build_info` once for this process."""
     labels = ("git_version", "major", "minor", "platform")
     major, minor = version.lstrip("v").split(".")[:2]
-    platform_name = f"linux/{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(platform.machine(), platform.machine()) }"
+    platform_name = (
+        f"linux/{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(platform.machine(), platform.machine()) }"
+    )
     gauge("kubernetes_build_info", "A metric with a constant '1' value labeled by version.", labels).labels(
         version, major, minor, platform_name
     ).set(1)

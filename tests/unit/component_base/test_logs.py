@@ -15,7 +15,8 @@ def test_text_lines_follow_klog(capsys: pytest.CaptureFixture[str]) -> None:
     logs.get_logger("queue").info("Pod added", pod="default/x", tries=3, note='a "b"\nc')
     line = capsys.readouterr().err
     assert re.match(
-        r'I\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ queue\] "Pod added" pod="default/x" tries=3 note="a \\"b\\"\\nc"\n$', line
+        r'I\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ queue\] "Pod added" pod="default/x" tries=3 note="a \\"b\\"\\nc"\n$',
+        line,
     )
 
 

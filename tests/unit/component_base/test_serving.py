@@ -47,7 +47,9 @@ async def head_and_body(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     return head, await reader.readexactly(length)
 
 
-UPGRADE = b"POST /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nContent-Length: 0\r\n\r\n"
+UPGRADE = (
+    b"POST /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nContent-Length: 0\r\n\r\n"
+)
 
 
 async def serve(app: Any, **options: Any) -> Server:
@@ -159,10 +161,14 @@ def write_pair(path: Path) -> None:
 
 def write_client_certificate(path: Path) -> None:
     run = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=me", "-days", "2"]
-    subprocess.run([*run, "-keyout", path / "me.key", "-out", path / "me.crt"], check=True, capture_output=True)
+    subprocess.run(
+        [*run, "-keyout", path / "me.key", "-out", path / "me.crt"], check=True, capture_output=True
+    )
 
 
-async def get(port: int, context: ssl.SSLContext, head: bytes = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") -> bytes:
+async def get(
+    port: int, context: ssl.SSLContext, head: bytes = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
     writer.write(head)
     return (await head_and_body(reader))[1]
