@@ -11,7 +11,6 @@ import ipaddress
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pyroute2 import IPRoute
@@ -164,13 +163,3 @@ def ports_of(bridge: str, prefix: str) -> list[str]:
             return []
         names = [str(link.get("ifname")) for link in netlink.get_links(master=index)]
     return [name for name in names if name.startswith(prefix)]
-
-
-def set_sysctl(name: str, value: str) -> None:
-    """Write /proc/sys/net/… of this namespace unless it has the value already. Raises NetworkError."""
-    path = Path("/proc/sys", name)
-    try:
-        if path.read_text().strip() != value:
-            path.write_text(value)
-    except OSError as error:
-        raise NetworkError(f"cannot set {name} to {value}: {error.strerror}") from error

@@ -18,6 +18,7 @@ from pod_network.addresses import AddressBook
 from pod_network.errors import NetworkError
 from pod_network.host_ports import HostPort
 from pod_network.namespaces import NetworkThread
+from pod_network.sysctls import set_sysctl
 
 DEFAULT_BRIDGE = "cni0"
 BRIDGE_ALIAS = "skiff pod network"
@@ -134,7 +135,7 @@ class PodNetwork:
         links.loopback_up()
         links.ensure_bridge(self._bridge, self._book.gateway, network.prefixlen, self._mtu, BRIDGE_ALIAS)
         for name, value in SYSCTLS:
-            links.set_sysctl(name, value)
+            set_sysctl(name, value)
         self._ready = True
 
     def _setup(self, sandbox_id: str, pid: int, ports: Sequence[HostPort]) -> PodAddresses:

@@ -31,7 +31,9 @@ def serve(name: str, address: str, tcp: int, udp: int) -> None:
 
 def ask(address: str, port: int, kind: str, timeout: float, source: str = "") -> str:
     try:
-        with socket.socket(socket.AF_INET, getattr(socket, {"tcp": "SOCK_STREAM", "udp": "SOCK_DGRAM"}[kind])) as own:
+        with socket.socket(
+            socket.AF_INET, getattr(socket, {"tcp": "SOCK_STREAM", "udp": "SOCK_DGRAM"}[kind])
+        ) as own:
             own.settimeout(timeout)
             if source:
                 own.bind((source, 0))

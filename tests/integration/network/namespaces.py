@@ -45,9 +45,7 @@ class Namespace:
     def ask(self, address: str, port: int, *, udp: bool = False, source: str = "", timeout: float = 3) -> str:
         """`name from-address` as the server answers, or `refused`, `timeout`, `unreachable`."""
         kind = "udp" if udp else "tcp"
-        return self.run(
-            f"{sys.executable} {SERVER} ask {address} {port} {kind} {timeout} {source}"
-        ).strip()
+        return self.run(f"{sys.executable} {SERVER} ask {address} {port} {kind} {timeout} {source}").strip()
 
     def close(self) -> None:
         """End everything inside and remove the namespace."""
