@@ -38,7 +38,6 @@ class Etcd:
                 f"--listen-peer-urls=http://127.0.0.1:{peer}",
                 f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
                 f"--initial-cluster=test=http://127.0.0.1:{peer}",
-                "--unsafe-no-fsync=true",
             ],
             directory / "etcd.log",
         )
