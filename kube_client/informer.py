@@ -90,6 +90,9 @@ class Store:
     def by_index(self, name: str, value: str) -> Objects:
         return list(self._indexes[name].get(value, {}).values())
 
+    def index_size(self, name: str, value: str) -> int:
+        return len(self._indexes[name].get(value, ()))
+
     def set(self, key: str, obj: Object) -> Object | None:
         """Store the object; returns the one that it replaces."""
         old = self._objects.get(key)
@@ -175,6 +178,10 @@ class Informer:
     def by_index(self, name: str, value: str) -> Objects:
         """The objects that the index files under `value`. Raises KeyError for an unknown index."""
         return self._store.by_index(name, value)
+
+    def index_size(self, name: str, value: str) -> int:
+        """How many objects `by_index` would return; costs nothing."""
+        return self._store.index_size(name, value)
 
     def observe(self, obj: Object) -> None:
         """Take in the server's answer to a write made by this process, unless the watch is already past it."""

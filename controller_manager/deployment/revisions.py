@@ -54,7 +54,7 @@ def without_empty(value: Any) -> Any:
 
 def same_template(first: Object, second: Object) -> bool:
     """Equal but for the pod-template-hash label."""
-    return _comparable(first) == _comparable(second)
+    return bool(_comparable(first) == _comparable(second))
 
 
 def _comparable(template: Object) -> Any:

@@ -45,7 +45,8 @@ def active(replica_sets: Iterable[Object]) -> list[Object]:
 
 def is_rolling(deployment: Object) -> bool:
     """The strategy is RollingUpdate (the default)."""
-    return (deployment["spec"].get("strategy") or {}).get("type", "RollingUpdate") == "RollingUpdate"
+    strategy = deployment["spec"].get("strategy") or {}
+    return str(strategy.get("type", "RollingUpdate")) == "RollingUpdate"
 
 
 def fenceposts(deployment: Object) -> tuple[int, int]:
@@ -142,7 +143,7 @@ def plan_scaling(deployment: Object, new: Object | None, old: Sequence[Object]) 
     everything = [*old, *([new] if new is not None else [])]
     only = _active_or_latest(new, old, active(everything))
     if only is not None:
-        return [] if replicas(only) == desired else [Scale(only, desired)]
+        return [Scale(only, desired)]  # also when the size fits: the annotations may not
     if new is not None and _is_saturated(deployment, new):
         return [Scale(one, 0) for one in active(old)]
     if is_rolling(deployment):

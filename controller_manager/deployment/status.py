@@ -139,11 +139,12 @@ def paused(deployment: Object, now: float) -> Object | None:
 def is_complete(deployment: Object, status: Object) -> bool:
     """All pods are of the present template and available, none of an old one is left."""
     desired = scaling.replicas(deployment)
+    generation = int(deployment["metadata"].get("generation") or 0)
     return (
         status.get("updatedReplicas", 0) == desired
         and status.get("replicas", 0) == desired
         and status.get("availableReplicas", 0) == desired
-        and (status.get("observedGeneration") or 0) >= deployment["metadata"].get("generation", 0)
+        and int(status.get("observedGeneration") or 0) >= generation
     )
 
 
