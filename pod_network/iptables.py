@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 from functools import cache
 from typing import Literal
@@ -64,6 +65,19 @@ def restore(rules: str, variant: Variant = "legacy") -> None:
     done = _run(f"iptables-{variant}-restore", ["--noflush", "-w", str(LOCK_WAIT_SECONDS)], rules)
     if done.returncode:
         raise IptablesError(f"iptables-{variant}-restore: {done.stderr.strip() or done.returncode}")
+
+
+def save(table: str, variant: Variant = "legacy") -> str:
+    """The table's rules in the form of `iptables-save`, empty where the variant's program is not installed.
+
+    Raises IptablesError.
+    """
+    if shutil.which(f"iptables-{variant}-save") is None:
+        return ""
+    done = _run(f"iptables-{variant}-save", ["-t", table])
+    if done.returncode:
+        raise IptablesError(f"iptables-{variant}-save: {done.stderr.strip() or done.returncode}")
+    return done.stdout
 
 
 def iptables(table: str, command: str, variant: Variant = "legacy") -> str:

@@ -18,6 +18,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from pod_network import namespaces
 from pod_network.errors import NetworkError
+from pod_network.routes import Route
 
 POD_INTERFACE = "eth0"
 DEFAULT_MTU = 1500
@@ -163,3 +164,27 @@ def ports_of(bridge: str, prefix: str) -> list[str]:
             return []
         names = [str(link.get("ifname")) for link in netlink.get_links(master=index)]
     return [name for name in names if name.startswith(prefix)]
+
+
+def routes(protocol: int) -> set[Route]:
+    """The routes that carry the protocol number."""
+    with _netlink() as netlink:
+        return {
+            Route(f"{route.get('dst')}/{route['dst_len']}", str(route.get("gateway")))
+            for route in netlink.get_routes(family=2, proto=protocol)
+            if route["proto"] == protocol and route.get("gateway")
+        }
+
+
+def add_route(route: Route, protocol: int) -> None:
+    """Add or replace the route. Raises NetworkError, for instance when the gateway is not on a shared link."""
+    with _netlink() as netlink:
+        netlink.route("replace", dst=route.destination, gateway=route.gateway, proto=protocol)
+
+
+def delete_route(route: Route, protocol: int) -> None:
+    """Remove the route if it carries the protocol number."""
+    with _netlink() as netlink:
+        _unless(
+            errno.ESRCH, netlink.route, "del", dst=route.destination, gateway=route.gateway, proto=protocol
+        )
