@@ -174,6 +174,7 @@ def kube_proxy(settings: Settings, node: Node) -> Daemon:
         f"--kubeconfig={settings.kubeconfigs / 'kube-proxy.conf'}",
         f"--config={settings.configs / f'kube-proxy-{node.name}.yaml'}",
         f"--hostname-override={node.name}",
+        f"--service-cluster-ip-range={settings.service_network}",
     )
     return Daemon(
         f"kube-proxy-{node.name}",
