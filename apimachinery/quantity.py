@@ -94,17 +94,11 @@ def parse(quantity: str | int | float) -> Decimal:
     return _parse(_text(quantity))[0]
 
 
-@functools.lru_cache(maxsize=8192)
-def _canonical(text: str) -> str:
-    value, form, kept = _parse(text)
-    if kept is not None:
-        return kept
-    return _render(value, form)
-
-
+@functools.lru_cache(maxsize=8192, typed=True)
 def canonical(quantity: str | int | float) -> str:
     """Return the quantity as the official server writes it back. Raises ValueError with the official text."""
-    return _canonical(_text(quantity))
+    value, form, kept = _parse(_text(quantity))
+    return kept if kept is not None else _render(value, form)
 
 
 def _render(value: Decimal, form: str) -> str:

@@ -22,6 +22,7 @@ StaticDefaults = Mapping[str, Mapping[str, Callable[[], Any]]]
 """Per definition and field: makes the value of a field that is absent (``{"…Container": {"resources": dict}}``)."""
 
 _RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+_QUANTITY_TYPES = (str, int, float)
 _VALUE_ERROR = "go_value_error"
 
 
@@ -30,14 +31,13 @@ def _value_error(message: str) -> PydanticCustomError:
 
 
 def _quantity(value: Any) -> str | None:
-    kind = type(value)
-    if kind is str or kind is int or kind is float:
+    if value is None:
+        return None
+    if type(value) in _QUANTITY_TYPES:
         try:
             return quantity.canonical(value)
         except ValueError as err:
             raise _value_error(str(err)) from None
-    if value is None:
-        return None
     raise _value_error(quantity.FORMAT_WRONG)
 
 
