@@ -1,4 +1,4 @@
-"""The taint eviction controller: deletes pods from nodes with NoExecute taints that they do not (or no longer) tolerate.
+"""The taint eviction controller: deletes pods from nodes with NoExecute taints that they do not tolerate.
 
 The deadline is computed from the taint and the pod, not remembered, so that a restart neither forgets nor
 prolongs it.
