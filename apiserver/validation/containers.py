@@ -11,6 +11,7 @@ from . import checks
 from .checks import Errors
 from .env import validate_env, validate_env_from
 from .probes import validate_probes
+from .remembered import Remembered
 from .resources import validate_requirements
 from .security import validate_container_security_context
 from .volumes import validate_devices, validate_mounts
@@ -39,6 +40,18 @@ class PodContext:
     is_pod: bool  # not a template
 
 
+_valid = Remembered()
+_NOTHING: dict[str, Any] = {}
+
+
+def _key(container: Container, pod: PodContext) -> bytes:
+    """What the verdict on a container depends on, but for its mounts, which name volumes of this very pod."""
+    without_mounts = dict(container)
+    without_mounts.pop("volumeMounts", None)
+    without_mounts.pop("volumeDevices", None)
+    return _valid.key(without_mounts, pod.grace_period, pod.restart_policy, pod.host_users, pod.is_pod)
+
+
 def validate_containers(errors: Errors, containers: list[Container], pod: PodContext, path: str) -> None:
     """Check the regular containers."""
     if not containers:
@@ -47,8 +60,16 @@ def validate_containers(errors: Errors, containers: list[Container], pod: PodCon
     names: set[str] = set()
     for i, container in enumerate(containers):
         at = f"{path}[{i}]"
-        _validate_common(errors, container, pod, at)
         name = container.get("name") or ""
+        key = _key(container, pod)
+        if key in _valid:
+            _validate_storage(errors, container, pod, at)
+            if name in names:
+                errors.append(field.duplicate(f"{at}.name", name))
+            names.add(name)
+            continue
+        before = len(errors)
+        _validate_common(errors, container, pod, at)
         if name in names:
             errors.append(field.duplicate(f"{at}.name", name))
         names.add(name)
@@ -56,6 +77,8 @@ def validate_containers(errors: Errors, containers: list[Container], pod: PodCon
         policy = container.get("restartPolicy")
         if policy is not None or container.get("restartPolicyRules"):
             _validate_restart_policy(errors, container, ("Always", "Never", "OnFailure"), at)
+        if len(errors) == before and not (container.get("resources") or _NOTHING).get("claims"):
+            _valid.add(key)
     if any(c.get("ports") for c in containers):
         _validate_host_ports(errors, containers, pod, path)
 
@@ -157,21 +180,24 @@ def _validate_common(errors: Errors, container: Container, pod: PodContext, path
         validate_env(errors, env, f"{path}.env")
     if env_from := get("envFrom"):
         validate_env_from(errors, env_from, f"{path}.envFrom")
-    mounts, devices = get("volumeMounts") or [], get("volumeDevices") or []
-    context = get("securityContext")
-    if mounts:
-        privileged = bool(context and context.get("privileged"))
-        validate_mounts(errors, mounts, devices, pod.volumes, privileged, f"{path}.volumeMounts")
-    if devices:
-        validate_devices(errors, devices, mounts, pod.volumes, f"{path}.volumeDevices")
+    _validate_storage(errors, container, pod, path)
     if (pull_policy := get("imagePullPolicy")) not in PULL_POLICIES:
         checks.one_of(errors, f"{path}.imagePullPolicy", pull_policy, PULL_POLICIES)
     if requirements := get("resources"):
         validate_requirements(errors, requirements, pod.claim_names, f"{path}.resources")
     if resize := get("resizePolicy"):
         _validate_resize_policy(errors, resize, pod.restart_policy, f"{path}.resizePolicy")
-    if context:
+    if context := get("securityContext"):
         validate_container_security_context(errors, context, pod.host_users, f"{path}.securityContext")
+
+
+def _validate_storage(errors: Errors, container: Container, pod: PodContext, path: str) -> None:
+    mounts, devices = container.get("volumeMounts") or [], container.get("volumeDevices") or []
+    if mounts:
+        privileged = bool((container.get("securityContext") or _NOTHING).get("privileged"))
+        validate_mounts(errors, mounts, devices, pod.volumes, privileged, f"{path}.volumeMounts")
+    if devices:
+        validate_devices(errors, devices, mounts, pod.volumes, f"{path}.volumeDevices")
 
 
 def _validate_ports(errors: Errors, ports: list[dict[str, Any]], path: str) -> None:

@@ -14,6 +14,7 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 APP_ARMOR_PREFIX = "container.apparmor.security.beta.kubernetes.io/"
 SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
 SECCOMP_CONTAINER_PREFIX = "container.seccomp.security.alpha.kubernetes.io/"
+_PROFILES = (APP_ARMOR_PREFIX, SECCOMP_CONTAINER_PREFIX, SECCOMP_POD)
 
 
 def _containers(spec: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -35,9 +36,11 @@ def validate_pod_annotations(errors: Errors, annotations: dict[str, str], spec: 
     if cost is not None and not _is_int32(cost):
         errors.append(field.invalid(f"{path}[{DELETION_COST}]", cost, "must be a 32bit integer"))
     for key, value in annotations.items():
-        if key == SECCOMP_POD or key.startswith(SECCOMP_CONTAINER_PREFIX):
+        if not key.startswith(_PROFILES):
+            continue
+        if not key.startswith(APP_ARMOR_PREFIX):
             _validate_seccomp(errors, value, f"{path}.{key}")
-        elif key.startswith(APP_ARMOR_PREFIX):
+        else:
             name = key.removeprefix(APP_ARMOR_PREFIX)
             if all(container.get("name") != name for _, container in _containers(spec)):
                 errors.append(field.invalid(f"{path}[{key}]", name, "container not found"))
@@ -81,6 +84,8 @@ def validate_annotation_updates(errors: Errors, pod: Object, old: Object, path: 
 
 def validate_profiles_match(errors: Errors, annotations: dict[str, str], spec: dict[str, Any], path: str) -> None:
     """Check that deprecated profile annotations say what the securityContext fields say."""
+    if not any(key.startswith(_PROFILES) for key in annotations):
+        return
     pod_context = spec.get("securityContext") or {}
     if SECCOMP_POD in annotations:
         _match(

@@ -12,10 +12,12 @@ from .checks import Errors
 from .env import VOLUME_FIELD_PATHS, validate_field_ref, validate_resource_field_ref
 from .meta import validate_label_selector
 from .paths import local_descending_path, local_non_reserved_path, no_backsteps
+from .remembered import Remembered
 from .resources import amount
 from .volume_plugins import REQUIRED_FIELDS, validate_plugin
 
 Source = dict[str, Any]
+_valid = Remembered()
 _ONE_TYPE = "may not specify more than 1 volume type"
 HOST_PATH_TYPES = (
     "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket",
@@ -25,7 +27,7 @@ HOST_PATH_TYPES = (
 def validate_volumes(errors: Errors, volumes: list[Source], pod_name: str, path: str) -> dict[str, Source]:
     """Check the volumes of a pod; return the good ones by name. `pod_name` is empty for a template."""
     by_name: dict[str, Source] = {}
-    created_claims = {f"{pod_name}-{v.get('name')}" for v in volumes if pod_name and v.get("ephemeral") is not None}
+    created_claims = {f"{pod_name}-{v.get('name')}" for v in volumes if pod_name and "ephemeral" in v}
     for i, volume in enumerate(volumes):
         at = f"{path}[{i}]"
         before = len(errors)
@@ -39,8 +41,7 @@ def validate_volumes(errors: Errors, volumes: list[Source], pod_name: str, path:
             errors.append(field.duplicate(f"{at}.name", name))
         if len(errors) == before:
             by_name[name] = volume
-        claim = volume.get("persistentVolumeClaim")
-        if claim and claim.get("claimName") in created_claims:
+        if created_claims and (claim := volume.get("persistentVolumeClaim") or {}).get("claimName") in created_claims:
             errors.append(field.invalid(
                 f"{at}.persistentVolumeClaim.claimName", claim["claimName"],
                 "must not reference a PVC that gets created for an ephemeral volume",
@@ -54,6 +55,10 @@ def _validate_source(errors: Errors, volume: Source, name: str, pod_name: str, p
         errors.append(field.required(path, "must specify a volume type"))
         return
     kind = kinds[0]
+    key = _valid.key(kind, volume[kind]) if len(kinds) == 1 and kind != "ephemeral" else b""
+    if key in _valid:
+        return
+    before = len(errors)
     validate = _VALIDATORS.get(kind)
     if validate is not None:
         validate(errors, volume[kind], f"{path}.{kind}")
@@ -65,6 +70,8 @@ def _validate_source(errors: Errors, volume: Source, name: str, pod_name: str, p
         validate_plugin(errors, kind, volume[kind], f"{path}.{kind}")
     for other in kinds[1:]:
         errors.append(field.forbidden(f"{path}.{other}", _ONE_TYPE))
+    if key and len(errors) == before:
+        _valid.add(key)
 
 
 def _empty_dir(errors: Errors, source: Source, path: str) -> None:
