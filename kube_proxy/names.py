@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 
 SERVICES = "KUBE-SERVICES"
@@ -28,9 +27,14 @@ PER_SERVICE_PREFIXES = (
     ENDPOINT_PREFIX,
 )
 
+# Base32, two characters at a time: a service of three endpoints needs four hashes, ten thousand of them many more.
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_SHIFTS = tuple(range(70, -1, -10))
+
 
 def port_hash(port_name: str, protocol: str, endpoint: str = "") -> str:
     """The 16 characters that stand for a service port (`ns/name:port`, protocol in lower case) and, given one, an
     endpoint `ip:port`."""
-    digest = hashlib.sha256(f"{port_name}{protocol}{endpoint}".encode()).digest()
-    return base64.b32encode(digest)[:16].decode()
+    number = int.from_bytes(hashlib.sha256(f"{port_name}{protocol}{endpoint}".encode()).digest()[:10], "big")
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])

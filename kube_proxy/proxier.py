@@ -47,11 +47,12 @@ class Health(Protocol):
 class _Known:
     """What is computed from one Service and kept until it or its slices change."""
 
-    __slots__ = ("health_port", "local_ready", "missing_local", "rules", "udp")
+    __slots__ = ("health_port", "local_ready", "missing_local", "nat_count", "rules", "udp")
 
     def __init__(self) -> None:
         self.rules: tuple[ServiceRules, ...] = ()
         self.udp: dict[Frontend, frozenset[str]] = {}
+        self.nat_count = 0
         self.health_port = 0
         self.local_ready = 0
         self.missing_local: tuple[str, ...] = ()
@@ -228,6 +229,7 @@ class Proxier:
                     ["external"] if port.external_policy == "Local" and port.externally_accessible else []
                 )
         known.rules, known.missing_local = tuple(rules), tuple(missing)
+        known.nat_count = sum(each.nat_count for each in rules)
         known.health_port = ports[0].health_check_port
         known.local_ready = ready_local_count(by_port) if known.health_port else 0
         self._known[key] = known
@@ -250,11 +252,12 @@ class Proxier:
         metrics.ENDPOINT_CHANGES_PENDING.set(self._pending_endpoints)
         for trigger in triggers.values():
             metrics.NETWORK_PROGRAMMING.observe(max(0.0, now - trigger))
+        missing = [policy for known in self._known.values() for policy in known.missing_local]
         for policy in ("internal", "external"):
-            count = sum(known.missing_local.count(policy) for known in self._known.values())
-            metrics.NO_LOCAL_ENDPOINTS.labels("IPv4", policy).set(count)
-        for table in ("filter", "nat"):
-            metrics.RULES.labels(table, "IPv4").set(wanted.rule_count(table))
+            metrics.NO_LOCAL_ENDPOINTS.labels("IPv4", policy).set(missing.count(policy))
+        nat_rules = sum(known.nat_count for known in self._known.values())
+        metrics.RULES.labels("nat", "IPv4").set(nat_rules)
+        metrics.RULES.labels("filter", "IPv4").set(sum(rules.count("\n") for rules in wanted.filter.values()))
         log.debug("Synced rules", full=full, milliseconds=round(took * 1000))
 
 

@@ -25,37 +25,22 @@ class RuleSet:
     filter: Chains = field(default_factory=dict)
     nat: Chains = field(default_factory=dict)
 
-    def rule_count(self, table: str) -> int:
-        """The number of rules in a table, for the metrics."""
-        return sum(rules.count("\n") for rules in getattr(self, table).values())
-
 
 def assemble(services: Iterable[ServiceRules], facts: NodeFacts) -> RuleSet:
     """Put all services' rules and the fixed ones together."""
-    nat_services: list[str] = []
-    nat_node_ports: list[str] = []
-    filter_services: list[str] = []
-    filter_external: list[str] = []
-    filter_node_ports: list[str] = []
-    filter_firewall: list[str] = []
     nat: Chains = {}
+    services = list(services)
     for rules in services:
         nat.update(rules.chains)
-        nat_services.append(rules.nat_services)
-        nat_node_ports.append(rules.nat_node_ports)
-        filter_services.append(rules.filter_services)
-        filter_external.append(rules.filter_external)
-        filter_node_ports.append(rules.filter_node_ports)
-        filter_firewall.append(rules.filter_firewall)
-    nat[names.SERVICES] = "".join(nat_services) + _node_port_entry(facts)
-    nat[names.NODE_PORTS] = "".join(nat_node_ports)
+    nat[names.SERVICES] = "".join([rules.nat_services for rules in services]) + _node_port_entry(facts)
+    nat[names.NODE_PORTS] = "".join([rules.nat_node_ports for rules in services])
     nat[names.POSTROUTING] = _postrouting(facts)
     nat[names.MARK_MASQ] = f"-A {names.MARK_MASQ} -j MARK --or-mark {facts.mark}\n"
     filter_ = {
-        names.SERVICES: "".join(filter_services) + _unassigned(facts),
-        names.EXTERNAL_SERVICES: "".join(filter_external),
-        names.NODE_PORTS: "".join(filter_node_ports),
-        names.PROXY_FIREWALL: "".join(filter_firewall),
+        names.SERVICES: "".join([rules.filter_services for rules in services]) + _unassigned(facts),
+        names.EXTERNAL_SERVICES: "".join([rules.filter_external for rules in services]),
+        names.NODE_PORTS: "".join([rules.filter_node_ports for rules in services]),
+        names.PROXY_FIREWALL: "".join([rules.filter_firewall for rules in services]),
         names.FORWARD: _forward(facts),
         names.CANARY: CANARY,
     }
@@ -77,7 +62,7 @@ def difference(old: RuleSet, new: RuleSet, stale: Collection[str] = ()) -> str:
 
 def _table(table: str, old: Chains, new: Chains, stale: Collection[str]) -> str:
     changed = {chain: rules for chain, rules in new.items() if old.get(chain) != rules}
-    removed = sorted((old.keys() | set(stale)) - new.keys())
+    removed = sorted({chain for chains in (old, stale) for chain in chains if chain not in new})
     if not changed and not removed:
         return ""
     lines = [f"*{table}\n"]

@@ -44,6 +44,12 @@ class ServiceRules:
     filter_node_ports: str = ""
     filter_firewall: str = ""
 
+    @property
+    def nat_count(self) -> int:
+        """How many rules there are for the nat table."""
+        lines = self.nat_services.count("\n") + self.nat_node_ports.count("\n")
+        return lines + sum(rules.count("\n") for rules in self.chains.values())
+
 
 def service_rules(port: ServicePort, endpoints: Endpoints, facts: NodeFacts) -> ServiceRules:
     """All rules of one service port."""
@@ -86,15 +92,6 @@ class _Writer:
             self._balance(self.cluster_chain, self.endpoints.cluster)
         if self.uses_local:
             self._balance(self.local_chain, self.endpoints.local)
-        used = {
-            endpoint.address: endpoint
-            for endpoint in (
-                *(self.endpoints.cluster if self.uses_cluster else ()),
-                *(self.endpoints.local if self.uses_local else ()),
-            )
-        }
-        for endpoint in used.values():
-            self._endpoint_chain(endpoint)
         return self.rules
 
     # -- where traffic comes in ---------------------------------------------------------------------------
@@ -213,7 +210,7 @@ class _Writer:
     def _balance(self, chain: str, endpoints: tuple[Endpoint, ...]) -> None:
         """Each endpoint with equal probability; clients with session affinity first go where they went before."""
         port = self.port
-        chains = [self._endpoint_name(endpoint) for endpoint in endpoints]
+        chains = [self._endpoint_chain(endpoint) for endpoint in endpoints]
         if port.affinity_seconds:
             for name in chains:
                 self._add(
@@ -230,17 +227,18 @@ class _Writer:
             )
             self._add(chain, f'{self.comment} -> {endpoint.address}"{chance} -j {name}')
 
-    def _endpoint_chain(self, endpoint: Endpoint) -> None:
-        """A pod that reaches itself through its own service is masqueraded, else it would drop its own packet."""
-        name = self._endpoint_name(endpoint)
-        affinity = f" -m recent --name {name} --set" if self.port.affinity_seconds else ""
-        self.rules.chains[name] = (
-            f'-A {name} {self.comment}" -s {endpoint.ip} -j {names.MARK_MASQ}\n'
-            f'-A {name} {self.comment}"{affinity} {self.match} -j DNAT --to-destination {endpoint.address}\n'
-        )
-
-    def _endpoint_name(self, endpoint: Endpoint) -> str:
-        return names.ENDPOINT_PREFIX + names.port_hash(self.port.name, self.port.protocol, endpoint.address)
+    def _endpoint_chain(self, endpoint: Endpoint) -> str:
+        """The endpoint's chain. A pod that reaches itself through its own service is masqueraded, else it would
+        drop its own packet."""
+        address = endpoint.address
+        name = names.ENDPOINT_PREFIX + names.port_hash(self.port.name, self.port.protocol, address)
+        if name not in self.rules.chains:
+            affinity = f" -m recent --name {name} --set" if self.port.affinity_seconds else ""
+            self.rules.chains[name] = (
+                f'-A {name} {self.comment}" -s {endpoint.ip} -j {names.MARK_MASQ}\n'
+                f'-A {name} {self.comment}"{affinity} {self.match} -j DNAT --to-destination {address}\n'
+            )
+        return name
 
     def _add(self, chain: str, rule: str) -> None:
         self.rules.chains[chain] = f"{self.rules.chains.get(chain, '')}-A {chain} {rule}\n"

@@ -6,6 +6,7 @@ One `ServicePort` per port of a Service that has a cluster IP; ExternalName and 
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -90,8 +91,8 @@ def service_ports(service: Object) -> tuple[ServicePort, ...]:
 def is_ipv4(address: str) -> bool:
     """Whether the text is an IPv4 address."""
     try:
-        ipaddress.IPv4Address(address)
-    except ValueError:
+        socket.inet_pton(socket.AF_INET, address)
+    except OSError:
         return False
     return True
 
