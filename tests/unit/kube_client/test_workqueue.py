@@ -1,0 +1,69 @@
+"""The queue hands a key to one worker at a time, once, and later after failures."""
+
+import asyncio
+
+import pytest
+
+from kube_client.workqueue import WorkQueue
+
+
+async def test_a_key_added_twice_is_handed_out_once() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("a")
+    queue.add("a")
+    assert await queue.get() == "a"
+    assert len(queue) == 0
+
+
+async def test_a_key_added_while_it_is_worked_on_comes_again_after_done() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("a")
+    await queue.get()
+    queue.add("a")
+    queue.add("a")
+    assert len(queue) == 0
+    queue.done("a")
+    assert len(queue) == 1
+
+
+async def test_the_back_off_doubles_until_the_key_is_forgotten() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    assert [queue.back_off("a") for _ in range(4)] == [0.005, 0.01, 0.02, 0.04]
+    assert queue.failures("a") == 4
+    queue.forget("a")
+    assert queue.back_off("a") == 0.005
+    for _ in range(100):
+        last = queue.back_off("a")
+    assert last == 1000.0
+
+
+async def test_delayed_keys_come_in_the_order_of_their_delays_and_the_earliest_wins() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add_after("late", 0.05)
+    queue.add_after("early", 0.01)
+    queue.add_after("moved", 5)
+    queue.add_after("moved", 0.02)
+    queue.add_after("early", 5)
+    assert [await queue.get() for _ in range(3)] == ["early", "moved", "late"]
+    for key in ("early", "moved", "late"):
+        queue.done(key)
+    assert len(queue) == 0
+    queue.close()
+
+
+async def test_no_timer_runs_while_nothing_is_delayed() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add_after("a", 0.001)
+    await queue.get()
+    assert queue._timer is None
+
+
+async def test_a_cancelled_waiter_passes_its_turn_on() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    first, second = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.add("a")
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert await second == "a"
