@@ -21,7 +21,7 @@ from component_base.serving import Server
 from kube_client.client import Client
 from kube_client.config import KubeConfig
 from kube_client.informer import InformerFactory
-from kube_proxy import iptables_backend
+from kube_proxy import iptables_backend, kernel
 from kube_proxy.config import (
     ConfigError,
     KubeProxyConfiguration,
@@ -36,7 +36,6 @@ from kube_proxy.proxier import Proxier
 from kube_proxy.rules import NodeFacts
 from pod_network.errors import NetworkError
 from pod_network.namespaces import NetworkThread
-from pod_network.sysctls import set_sysctl
 
 VERSION = "v1.36.0"
 # Headless Services and those of another proxy never leave the API server.
@@ -114,6 +113,7 @@ def node_facts(config: KubeProxyConfiguration) -> NodeFacts:
         masquerade_all=config.iptables.masquerade_all,
         masquerade_bit=config.iptables.masquerade_bit,
         localhost_node_ports=config.iptables.localhost_node_ports,
+        drop_invalid=not config.conntrack.tcp_be_liberal,
         node_port_addresses=tuple(
             text for text in config.node_port_addresses or () if text != "primary" and first_ipv4(text)
         ),
@@ -130,8 +130,7 @@ async def serve(config: KubeProxyConfiguration, stop: asyncio.Event) -> None:
     informers = InformerFactory(client)
     health = ProxyHealth(timeout=2 * config.iptables.sync_period)
     informers.informer(NODES, field_selector=f"metadata.name={node_name}").add_handler(health.on_node)
-    if config.iptables.localhost_node_ports:
-        await thread.run(set_sysctl, "net/ipv4/conf/all/route_localnet", "1")
+    await thread.run(kernel.prepare, config)
     proxier = Proxier(
         informers.informer(SERVICES, label_selector=SELECTOR),
         informers.informer(ENDPOINT_SLICES, label_selector=SELECTOR),

@@ -42,6 +42,8 @@ Duration = Annotated[float, BeforeValidator(parse_duration)]
 
 
 class _Section(BaseModel):
+    """Field names as in the file; what is not a field is refused."""
+
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
 
@@ -65,6 +67,19 @@ class IptablesConfiguration(_Section):
     min_sync_period: Duration = 1.0
 
 
+class ConntrackConfiguration(_Section):
+    """Limits of the kernel's connection table; timeouts of 0 leave the kernel's. `min` and `max_per_core` count
+    entries; a UDP timeout of 0 likewise."""
+
+    max_per_core: int = 32768
+    min: int = 131072
+    tcp_established_timeout: Duration = 86400.0
+    tcp_close_wait_timeout: Duration = 3600.0
+    tcp_be_liberal: bool = False
+    udp_timeout: Duration = 0.0
+    udp_stream_timeout: Duration = 0.0
+
+
 class LoggingConfiguration(BaseModel):
     """Only what our logs can do; the rest of the official section is accepted."""
 
@@ -84,7 +99,7 @@ class KubeProxyConfiguration(_Section):
     client_connection: ClientConnection = ClientConnection()
     cluster_cidr: str = Field(default="", alias="clusterCIDR")
     config_sync_period: Duration = 900.0
-    conntrack: dict[str, Any] = {}
+    conntrack: ConntrackConfiguration = ConntrackConfiguration()
     detect_local: dict[str, Any] = {}
     detect_local_mode: str = ""
     enable_profiling: bool = False

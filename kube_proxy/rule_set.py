@@ -110,9 +110,10 @@ def _postrouting(facts: NodeFacts) -> str:
 
 def _forward(facts: NodeFacts) -> str:
     mark = facts.mark
+    # Packets that conntrack does not understand would leave untranslated and reset good connections.
+    invalid = f"-A {names.FORWARD} -m conntrack --ctstate INVALID -j DROP\n" if facts.drop_invalid else ""
     return (
-        # Packets that conntrack does not understand would leave untranslated and reset good connections.
-        f"-A {names.FORWARD} -m conntrack --ctstate INVALID -j DROP\n"
+        f"{invalid}"
         f'-A {names.FORWARD} -m comment --comment "kubernetes forwarding rules" '
         f"-m mark --mark {mark}/{mark} -j ACCEPT\n"
         f'-A {names.FORWARD} -m comment --comment "kubernetes forwarding conntrack rule" '

@@ -17,13 +17,14 @@ from kube_proxy.services import ServicePort
 class NodeFacts:
     """What the rules depend on besides Services. `cluster_cidr` empty: local traffic cannot be told, so only what
     needs it is left out; `service_cidr` empty: unassigned addresses are not refused. `node_port_addresses` are IPv4
-    networks, empty for all local addresses."""
+    networks, empty for all local addresses. `drop_invalid` is off where conntrack has been told to be liberal."""
 
     cluster_cidr: str = ""
     service_cidr: str = ""
     masquerade_all: bool = False
     masquerade_bit: int = 14
     localhost_node_ports: bool = True
+    drop_invalid: bool = True
     node_port_addresses: tuple[str, ...] = ()
 
     @property

@@ -52,7 +52,6 @@ class NetworkAgent:
         self._resync = resync
         self._thread = NetworkThread(node_netns)
         self._wake = asyncio.Event()
-        self._seen: tuple[set[Route], str | None, list[str]] | None = None
         self._nodes.add_handler(self._on_node)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -89,9 +88,9 @@ class NetworkAgent:
             await asyncio.wait((woken, stopping), timeout=self._resync, return_when=asyncio.FIRST_COMPLETED)
             woken.cancel()
 
-    def _on_node(self, _kind: str, _old: Object | None, _new: Object) -> None:
-        # Nodes report every few seconds; only their names, ranges and addresses are of interest.
-        if self._seen != self._facts():
+    def _on_node(self, kind: str, old: Object | None, new: Object) -> None:
+        # Nodes report every few seconds; only their ranges and addresses are of interest.
+        if kind != "MODIFIED" or old is None or _relevant(old) != _relevant(new):
             self._wake.set()
 
     def _facts(self) -> tuple[set[Route], str | None, list[str]]:
@@ -105,7 +104,7 @@ class NetworkAgent:
         )
 
     async def _reconcile(self) -> None:
-        wanted, own_cidr, pod_cidrs = self._seen = self._facts()
+        wanted, own_cidr, pod_cidrs = self._facts()
         failures = await self._thread.run(_apply, wanted, own_cidr, pod_cidrs)
         if failures:
             raise NetworkError("; ".join(failures))
@@ -131,6 +130,10 @@ class NetworkAgent:
             NODES, self._node_name, {"status": {"conditions": [condition]}}, patch_type="strategic",
             subresource="status",
         )  # fmt: skip
+
+
+def _relevant(node: Object) -> tuple[str | None, str | None]:
+    return routes.pod_cidr(node), routes.internal_ip(node)
 
 
 def _apply(wanted: set[Route], own_cidr: str | None, pod_cidrs: list[str]) -> list[str]:

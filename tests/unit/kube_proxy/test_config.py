@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from kube_proxy.__main__ import configuration, node_facts, parser
-from kube_proxy.config import ConfigError, load, parse_duration
+from kube_proxy.config import ConfigError, ConntrackConfiguration, load, parse_duration
+from kube_proxy.kernel import conntrack_settings
 
 OFFICIAL = """\
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
@@ -102,3 +103,13 @@ def test_durations() -> None:
     ]
     with pytest.raises(ValueError, match="invalid duration"):
         parse_duration("30 parsecs")
+
+
+def test_the_connection_table_is_only_ever_enlarged() -> None:
+    config = ConntrackConfiguration()
+    grown = conntrack_settings(config, cores=2, maximum=65536)
+    assert grown == {"max": "131072", "tcp_timeout_established": "86400", "tcp_timeout_close_wait": "3600"}
+    assert "max" not in conntrack_settings(config, cores=2, maximum=262144)
+    assert conntrack_settings(config, cores=8, maximum=1)["max"] == "262144"
+    quiet = ConntrackConfiguration(max_per_core=0, tcp_established_timeout=0, tcp_close_wait_timeout=0)
+    assert conntrack_settings(quiet, cores=2, maximum=1) == {}
