@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import orjson
 
@@ -17,8 +18,14 @@ from apimachinery.resources import Resource
 from apimachinery.schema import definitions
 from apiserver.openapi import protobuf, v2, v3
 
-VERSION = "v1.36.0"
-_REVISION = "1"
+VERSION: Final = "v1.36.0"
+V2_PROTOBUF_ACCEPTED: Final = (
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+)
+"""What clients ask for. The first is what kubectl sends; it is no valid media type, so it is never answered."""
+V2_PROTOBUF_CONTENT_TYPE: Final = V2_PROTOBUF_ACCEPTED[1]
+_REVISION: Final = "1"
 """To be raised when the rendering changes, so that clients drop what they have cached."""
 
 
@@ -46,12 +53,12 @@ def v3_hash(group_version: str, resources: Iterable[Resource]) -> str:
 
 def v2_json(resources: Iterable[Resource]) -> bytes:
     """``/openapi/v2`` as JSON."""
-    return _v2(tuple(resources))[0]
+    return _v2_json(tuple(resources))
 
 
 def v2_protobuf(resources: Iterable[Resource]) -> bytes:
-    """``/openapi/v2`` as ``application/com.github.proto-openapi.spec.v2@v1.0+protobuf``."""
-    return _v2(tuple(resources))[1]
+    """``/openapi/v2`` as protobuf, to be sent as :data:`V2_PROTOBUF_CONTENT_TYPE`."""
+    return _v2_protobuf(tuple(resources))
 
 
 def etag(document: bytes) -> str:
@@ -90,6 +97,10 @@ def _v3(rows: tuple[Resource, ...]) -> bytes:
 
 
 @functools.cache
-def _v2(rows: tuple[Resource, ...]) -> tuple[bytes, bytes]:
-    document = v2.document(definitions.raw(), rows, VERSION)
-    return orjson.dumps(document), protobuf.encode(document)
+def _v2_json(rows: tuple[Resource, ...]) -> bytes:
+    return orjson.dumps(v2.document(definitions.raw(), rows, VERSION))
+
+
+@functools.cache
+def _v2_protobuf(rows: tuple[Resource, ...]) -> bytes:
+    return protobuf.encode(definitions.raw(), rows, VERSION)

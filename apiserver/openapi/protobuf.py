@@ -6,19 +6,23 @@ is built once; the numbers are stable and few.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
+from apimachinery.resources import Resource
+from apiserver.openapi import v2
+
 _METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "patch": 8}
 
 
-def encode(document: dict[str, Any]) -> bytes:
-    """Encode a v2 document."""
-    info = _text(1, document["info"]["title"]) + _text(2, document["info"]["version"])
-    paths = b"".join(_named(2, path, _path(item)) for path, item in document["paths"].items())
-    definitions = b"".join(_named(1, name, _schema(s)) for name, s in document["definitions"].items())
-    return _text(1, document["swagger"]) + _bytes(2, info) + _bytes(8, paths) + _bytes(9, definitions)
+def encode(raw: dict[str, Any], resources: Iterable[Resource], version: str) -> bytes:
+    """The same document as ``v2.document``, in protobuf."""
+    info = _text(1, "Kubernetes") + _text(2, version)
+    paths = b"".join(_named(2, path, _path(item)) for path, item in v2.paths(resources))
+    definitions = b"".join(_named(1, name, _schema(schema)) for name, schema in v2.definitions(raw))
+    return _text(1, "2.0") + _bytes(2, info) + _bytes(8, paths) + _bytes(9, definitions)
 
 
 def _varint(number: int) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+import orjson
 
 from apimachinery.resources import Resource
 from apiserver.openapi import schemas
@@ -13,17 +15,29 @@ Document = dict[str, Any]
 _JSON = ["application/json", "application/yaml"]
 
 
-def document(raw: dict[str, Any], resources: Iterable[Resource], version: str) -> Document:
-    """The one document; ``version`` is the server's."""
-    paths: dict[str, Any] = {}
+def paths(resources: Iterable[Resource]) -> Iterator[tuple[str, Document]]:
+    """The paths in order, each with its operations by method."""
+    found: dict[str, list[Operation]] = {}
     for resource in resources:
         for operation in operations(resource):
-            paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
+            found.setdefault(operation.path, []).append(operation)
+    for path in sorted(found):
+        yield path, {operation.method: _operation(operation) for operation in found[path]}
+
+
+def definitions(raw: dict[str, Any]) -> Iterator[tuple[str, Document]]:
+    """All definitions in order."""
+    for name in sorted(raw):
+        yield name, schemas.publish(name, raw[name], 2)
+
+
+def document(raw: dict[str, Any], resources: Iterable[Resource], version: str) -> Document:
+    """The one document; ``version`` is the server's. Its parts are encoded as they are made."""
     return {
         "swagger": "2.0",
         "info": {"title": "Kubernetes", "version": version},
-        "paths": dict(sorted(paths.items())),
-        "definitions": {name: schemas.publish(name, schema, 2) for name, schema in sorted(raw.items())},
+        "paths": {path: orjson.Fragment(orjson.dumps(item)) for path, item in paths(resources)},
+        "definitions": {name: orjson.Fragment(orjson.dumps(s)) for name, s in definitions(raw)},
         "securityDefinitions": {
             "BearerToken": {
                 "description": "Bearer Token authentication",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
+
 from apimachinery.resources import Resource
 from apiserver.openapi import schemas
 from apiserver.openapi.operations import PATCH, PATCH_TYPES, Operation, Parameter, operations
@@ -13,8 +15,11 @@ Document = dict[str, Any]
 
 
 def document(raw: dict[str, Any], resources: Iterable[Resource], version: str) -> Document:
-    """The document of resources that share a group and version; ``version`` is the server's."""
-    paths: dict[str, Any] = {}
+    """The document of resources that share a group and version; ``version`` is the server's.
+
+    Its parts are encoded as they are made (``orjson.Fragment``), so that the whole never exists as dicts.
+    """
+    paths: dict[str, Document] = {}
     roots: set[str] = set()
     for resource in resources:
         roots.add(resource.definition)
@@ -25,9 +30,12 @@ def document(raw: dict[str, Any], resources: Iterable[Resource], version: str) -
     return {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": version},
-        "paths": dict(sorted(paths.items())),
+        "paths": {path: orjson.Fragment(orjson.dumps(paths[path])) for path in sorted(paths)},
         "components": {
-            "schemas": {name: schemas.publish(name, schema, 3) for name, schema in definitions.items()},
+            "schemas": {
+                name: orjson.Fragment(orjson.dumps(schemas.publish(name, schema, 3)))
+                for name, schema in definitions.items()
+            },
             "securitySchemes": {
                 "BearerToken": {
                     "type": "apiKey",
