@@ -4,6 +4,7 @@ The daemon owns signals and the event loop; `Server` owns the listening socket, 
 application finds in its scope:
 
 - `extensions["tls"]["client_cert_der"]`: the verified client certificate (DER), None without one;
+- `extensions["write_chunk"](chunk)`: see `Protocol.write_chunk`;
 - `extensions["hijack"]()`, only for requests with an `Upgrade:` header: takes the connection over and returns
   a `HijackedConnection`; the application then writes its own `101 Switching Protocols`;
 - `state["stopping"]`: an asyncio.Event that is set when the server begins to stop; long answers such as

@@ -67,6 +67,8 @@ class RequestContext:
     field_manager: str = ""
     lookup: Lookup = lambda resource, namespace, name: None
     warnings: list[str] = field(default_factory=list)
+    chosen: set[str] = field(default_factory=set)
+    """Claim keys that the strategy picked itself in this request: when one is taken, another will do."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,10 @@ class Strategy:
     """metadata.generation starts at 1 and is bumped when anything but metadata and status changes."""
     default_propagation: ClassVar[str] = "Background"
     """What deletion does to dependents when the client says nothing: Background, Foreground or Orphan."""
-    generated_name_retries: ClassVar[int] = 8
+    returns_deleted_object: ClassVar[bool] = False
+    """A finished deletion answers with the object instead of a Status."""
+    storage_resource: ClassVar[Resource | None] = None
+    """Another row of the table under which these objects are stored. The rules then see objects in that version."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -196,6 +201,16 @@ class Strategy:
         """A claimed key belongs to another object: the error to return, or None to prepare and try again."""
         return StatusError(409, "Conflict", f"{key} is already allocated")
 
+    # ---- other versions of the same objects
+
+    def to_storage(self, obj: Object) -> Object:
+        """Convert to the stored version (see `storage_resource`)."""
+        return obj
+
+    def from_storage(self, obj: Object) -> Object:
+        """Convert from the stored version."""
+        return obj
+
     # ---- deleting
 
     def grace_period(self, obj: Object, requested: int | None) -> int:
@@ -222,6 +237,10 @@ class Strategy:
     def row(self, obj: Object) -> list[Any]:
         """The cells of one table row, one per column; `age` gives the Age cell."""
         return [meta.name(obj), obj["metadata"].get("creationTimestamp")]
+
+    def row_conditions(self, obj: Object) -> list[dict[str, Any]]:
+        """Conditions of a table row (a finished pod is shown dimmed by some clients)."""
+        return []
 
     def selectable_field_names(self) -> frozenset[str]:
         """The names accepted in field selectors."""
