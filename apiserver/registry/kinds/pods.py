@@ -74,10 +74,9 @@ class PodStrategy(Strategy):
         }
 
     def _prepare_ephemeral_containers(self, obj: Object, old: Object, ctx: RequestContext) -> None:
-        added = (obj.get("spec") or {}).get("ephemeralContainers")
+        given = obj.get("spec") or {}
         obj["spec"] = dict(old["spec"])
-        if added:
-            obj["spec"]["ephemeralContainers"] = added
+        restore(obj["spec"], given, "ephemeralContainers")
         self._keep_all_but_spec(obj, old)
 
     def _prepare_resize(self, obj: Object, old: Object, ctx: RequestContext) -> None:
