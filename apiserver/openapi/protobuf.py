@@ -85,7 +85,7 @@ def _path(item: dict[str, Any]) -> bytes:
 
 def _operation(operation: dict[str, Any]) -> bytes:
     out = b"".join(_text(1, tag) for tag in operation["tags"])
-    out += _text(4, operation["description"]) + _text(5, operation["operationId"])
+    out += _text(3, operation["description"]) + _text(5, operation["operationId"])
     out += b"".join(_text(6, media) for media in operation["produces"])
     out += b"".join(_text(7, media) for media in operation["consumes"])
     out += b"".join(_bytes(8, _bytes(1, _parameter(p))) for p in operation["parameters"])
