@@ -184,7 +184,11 @@ class Proxier:
         self._pending_services = self._pending_endpoints = 0
         self._wake.clear()
         for key in changed:
-            self._compute(key)
+            try:
+                self._compute(key)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                # Whatever server this is, it let a malformed object through: the other services go on.
+                log.error("Cannot read service, its rules stay as they are", service=key, error=repr(error))
         wanted = assemble(
             (rules for key in sorted(self._known) for rules in self._known[key].rules), self._facts
         )

@@ -27,7 +27,7 @@ class IptablesError(NetworkError):
 
 
 @cache
-def _lock_file() -> str | None:
+def lock_file() -> str | None:
     """The lock of this node's tables. Nodes in namespaces of their own share the machine's file system but not its
     tables, so they must not wait for each other. None is the programs' own default, for the machine itself."""
     if configured := os.environ.get("XTABLES_LOCKFILE"):
@@ -42,7 +42,7 @@ def _lock_file() -> str | None:
 
 
 def _run(program: str, arguments: list[str], text: str | None = None) -> subprocess.CompletedProcess[str]:
-    lock = _lock_file()
+    lock = lock_file()
     environment = {**os.environ, "XTABLES_LOCKFILE": lock} if lock else None
     try:
         return subprocess.run(

@@ -18,17 +18,12 @@ from pod_network.addresses import AddressBook
 from pod_network.errors import NetworkError
 from pod_network.host_ports import HostPort
 from pod_network.namespaces import NetworkThread
-from pod_network.sysctls import set_sysctl
+from pod_network.sysctls import set_bridge_netfilter, set_sysctl
 
 DEFAULT_BRIDGE = "cni0"
 BRIDGE_ALIAS = "skiff pod network"
 VETH_PREFIX = "veth"
 
-SYSCTLS = (
-    ("net/ipv4/ip_forward", "1"),
-    # Packets between pods of one node cross the bridge without being routed; services need iptables to see them.
-    ("net/bridge/bridge-nf-call-iptables", "1"),
-)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -134,8 +129,8 @@ class PodNetwork:
         network = self._book.network
         links.loopback_up()
         links.ensure_bridge(self._bridge, self._book.gateway, network.prefixlen, self._mtu, BRIDGE_ALIAS)
-        for name, value in SYSCTLS:
-            set_sysctl(name, value)
+        set_sysctl("net/ipv4/ip_forward", "1")
+        set_bridge_netfilter()
         self._ready = True
 
     def _setup(self, sandbox_id: str, pid: int, ports: Sequence[HostPort]) -> PodAddresses:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from kube_proxy import iptables_backend
 from kube_proxy.proxier import Proxier
 from kube_proxy.rules import NodeFacts
+from pod_network import iptables
 from pod_network.namespaces import NetworkThread
 from pod_network.sysctls import set_sysctl
 from pod_network.wiring import PodNetwork
@@ -260,3 +262,22 @@ async def test_a_restarted_proxy_removes_what_its_predecessor_left(node: Node) -
     left = node.node.run("iptables-legacy-save")
     assert "KUBE-" not in left and ":MINE" in left
     thread.close()
+
+
+async def test_a_lock_held_by_somebody_else_only_delays(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "xtables.lock"
+    monkeypatch.setenv("XTABLES_LOCKFILE", str(lock))
+    iptables.lock_file.cache_clear()
+    node.state.service("web", "10.96.1.1", HTTP)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        node.state.endpoints("web", A, ports=PORTS)
+        await asyncio.sleep(1.5)
+        assert "10.96.1.1" not in sh(
+            f"ip netns exec {node.node.name} env -u XTABLES_LOCKFILE iptables-legacy-save"
+        )
+    await node.synced()
+    assert node.a.ask("10.96.1.1", 80).startswith("a ")
+    iptables.lock_file.cache_clear()
