@@ -1,0 +1,1 @@
+"""The in-tree plugins, a file each, under their official names."""
