@@ -1,0 +1,1 @@
+"""From a pod's specification to container specifications; pure functions over objects."""

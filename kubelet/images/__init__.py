@@ -1,0 +1,1 @@
+"""Images that containers need: present, pulled, or the official reason why not."""

@@ -1,0 +1,1 @@
+"""This node as the API server knows it: its Node object and its Lease."""

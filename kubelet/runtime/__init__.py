@@ -1,0 +1,1 @@
+"""The container runtime behind one interface: `docker` for real, `hollow` for simulated nodes."""

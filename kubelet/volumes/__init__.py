@@ -1,0 +1,1 @@
+"""Pod volumes: directories on the node that containers mount."""
