@@ -48,6 +48,7 @@ class ResourceCache:
         """The ring has every event after this revision."""
         self.last_change = 0
         self.received = 0
+        self.loads = 0
 
     @property
     def capacity(self) -> int:
@@ -65,6 +66,7 @@ class ResourceCache:
         self._index.clear()
         self._ring.clear()
         self.base = self.floor = self.last_change = revision
+        self.loads += 1
         self.loaded.set()
 
     def expire_watchers(self, revision: int) -> None:

@@ -117,7 +117,7 @@ class Draft:
         self.uid: str = metadata.get("uid") or ""
         self.labels = _share_map(metadata.get("labels") or {})
         fields = fields_of(obj) if fields_of is not None else {}
-        self.fields = _share_map({k: v for k, v in fields.items() if k not in _OWN_FIELDS})
+        self.fields = {share(k): share(v) for k, v in fields.items() if v and k not in _OWN_FIELDS}
 
     def entry(self, rev: int) -> Entry:
         """Return the object as stored at revision `rev`."""

@@ -280,7 +280,7 @@ class ResourceStore:
         outcome = await self._write(draft.key, draft, 0, claims, (), ttl if ttl is not None else self._ttl_of(obj))
         if not outcome.revision:
             raise AlreadyExists(self._entry(draft.key, outcome.kv))
-        return draft.entry(outcome.revision)
+        return self._written(draft, outcome.revision)
 
     async def update(
         self,
@@ -345,7 +345,7 @@ class ResourceStore:
             )
             if outcome.revision:
                 if draft is not None:
-                    return draft.entry(outcome.revision)
+                    return self._written(draft, outcome.revision)
                 assert current is not None
                 return current.at(outcome.revision)
             current, certain = self._live(key, outcome.kv), True
@@ -416,6 +416,11 @@ class ResourceStore:
 
     def _ttl_of(self, obj: Object) -> int | None:
         return self._ttl(obj) if self._ttl is not None and obj else None
+
+    def _written(self, draft: Draft, revision: int) -> Entry:
+        """Return the entry of an own write: the cache's, when it has got there already."""
+        entry = self._cache.entries.get(draft.key)
+        return entry if entry is not None and entry.rev == revision else draft.entry(revision)
 
     def _live(self, key: str, kv: Any) -> Entry | None:
         return None if kv is None else self._entry(key, kv)

@@ -14,9 +14,11 @@ from apiserver.storage.freshness import Freshness
 from apiserver.storage.history import History
 from apiserver.storage.keys import storage_path
 from apiserver.storage.leases import Leases
+from apiserver.storage.metrics import StorageMetrics
 from apiserver.storage.resource_store import ResourceStore, Ttl
 from apiserver.storage.transaction import Writer
 from component_base.logs import get_logger
+from component_base.metrics import REGISTRY
 
 _BOOKMARK_SECONDS: Final = 60.0
 
@@ -48,6 +50,8 @@ class Store:
         self._loaded = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.caches: list[ResourceCache] = []
+        self._metrics = StorageMetrics(self.caches, lambda: self.revision)
+        etcd.observe = self._metrics.observe
 
     def resource(
         self,
@@ -85,6 +89,7 @@ class Store:
 
     async def start(self, wait_seconds: float = 10.0) -> bool:
         """Begin to follow etcd; wait for the first load at most so long; return whether it is done (`ready`)."""
+        REGISTRY.register(self._metrics)
         self._tasks = [
             asyncio.create_task(self._feed.run(), name="storage feed"),
             asyncio.create_task(self._compactor.run(), name="etcd compaction"),
@@ -99,6 +104,8 @@ class Store:
 
     async def stop(self) -> None:
         """End all watches and the connection to etcd."""
+        if self._tasks:
+            REGISTRY.unregister(self._metrics)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
