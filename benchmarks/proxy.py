@@ -67,6 +67,7 @@ def _cpu() -> float:
 
 async def measure(report: Report, count: int) -> None:
     """First sync, changes and memory with `count` services."""
+    gc.set_threshold(50_000, 20, 100)  # as component_base.daemon does
     state, syncs = ClusterState(), _Syncs()
     thread = NetworkThread(NAMESPACE)
     proxier = Proxier(state.services, state.slices, "node-1", FACTS, syncs, thread=thread)

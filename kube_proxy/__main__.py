@@ -1,6 +1,6 @@
 """`kube-proxy`: reads flags and configuration, then runs the proxier until it is told to stop.
 
-Flags have the official names and win over the file, except that `--config` on its own is as good as all of them.
+Flags have the official names and win over the file.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,6 +22,7 @@ from component_base.metrics import build_info
 from component_base.serving import Server
 from kube_client.client import Client
 from kube_client.config import KubeConfig
+from kube_client.events import EventRecorder
 from kube_client.informer import InformerFactory
 from kube_proxy import iptables_backend, kernel
 from kube_proxy.config import (
@@ -44,65 +47,102 @@ SELECTOR = "!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy
 log = logs.get_logger("kube-proxy")
 
 
+@dataclass(frozen=True)
+class Flag:
+    """A flag and the field of the configuration that it sets; `field` is dotted for sections."""
+
+    name: str
+    field: str
+    kind: Callable[[str], object] | None  # None for true/false
+    metavar: str = ""
+    help: str = ""
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _bool(text: str) -> bool:
+    if text.lower() in ("true", "t", "1"):
+        return True
+    if text.lower() in ("false", "f", "0"):
+        return False
+    raise argparse.ArgumentTypeError(f'invalid boolean value "{text}"')
+
+
+def _list(text: str) -> list[str]:
+    return text.split(",") if text else []
+
+
+FLAGS = (
+    Flag("kubeconfig", "client_connection.kubeconfig", str, "FILE", "how to reach the API server"),
+    Flag("hostname-override", "hostname_override", str, "NAME", "this node's name, if it is not the host name"),
+    Flag("cluster-cidr", "cluster_cidr", str, "CIDR", "the range of all pods"),
+    Flag("service-cluster-ip-range", "service_cluster_ip_range", str, "CIDR",
+         "services' range: its unassigned addresses are refused"),
+    Flag("bind-address", "bind_address", str, "IP"),
+    Flag("bind-address-hard-fail", "bind_address_hard_fail", None),
+    Flag("healthz-bind-address", "healthz_bind_address", str, "IP:PORT"),
+    Flag("metrics-bind-address", "metrics_bind_address", str, "IP:PORT"),
+    Flag("masquerade-all", "iptables.masquerade_all", None),
+    Flag("iptables-masquerade-bit", "iptables.masquerade_bit", int, "BIT"),
+    Flag("iptables-sync-period", "iptables.sync_period", _duration, "DURATION"),
+    Flag("iptables-min-sync-period", "iptables.min_sync_period", _duration, "DURATION"),
+    Flag("iptables-localhost-nodeports", "iptables.localhost_node_ports", None),
+    Flag("nodeport-addresses", "node_port_addresses", _list, "CIDR,…"),
+    Flag("conntrack-max-per-core", "conntrack.max_per_core", int, "COUNT"),
+    Flag("conntrack-min", "conntrack.min", int, "COUNT"),
+    Flag("conntrack-tcp-timeout-established", "conntrack.tcp_established_timeout", _duration, "DURATION"),
+    Flag("conntrack-tcp-timeout-close-wait", "conntrack.tcp_close_wait_timeout", _duration, "DURATION"),
+    Flag("conntrack-tcp-be-liberal", "conntrack.tcp_be_liberal", None),
+    Flag("conntrack-udp-timeout", "conntrack.udp_timeout", _duration, "DURATION"),
+    Flag("conntrack-udp-timeout-stream", "conntrack.udp_stream_timeout", _duration, "DURATION"),
+    Flag("oom-score-adj", "oom_score_adj", int, "SCORE"),
+    Flag("logging-format", "logging.format", str, "text|json"),
+    Flag("v", "logging.verbosity", int, "LEVEL"),
+)  # fmt: skip
+
+
 def parser() -> argparse.ArgumentParser:
-    """The command line; flags left out are None and leave the file's value."""
-    flags = argparse.ArgumentParser(prog="kube-proxy", description="The Kubernetes network proxy.")
-    add = flags.add_argument
-    add("--config", metavar="FILE", help="KubeProxyConfiguration file")
-    add("--kubeconfig", metavar="FILE", help="how to reach the API server")
-    add("--hostname-override", metavar="NAME", help="this node's name, if it is not the host name")
-    add("--cluster-cidr", metavar="CIDR", help="the range of all pods")
-    add(
-        "--service-cluster-ip-range", metavar="CIDR", help="services' range: unassigned addresses are refused"
+    """The command line; flags left out are absent from the result and leave the file's value."""
+    flags = argparse.ArgumentParser(
+        prog="kube-proxy", description="The Kubernetes network proxy.", argument_default=argparse.SUPPRESS
     )
-    add("--proxy-mode", choices=("iptables",), help="only iptables")
-    add("--healthz-bind-address", metavar="IP:PORT")
-    add("--metrics-bind-address", metavar="IP:PORT")
-    add("--masquerade-all", action=argparse.BooleanOptionalAction, default=None)
-    add("--iptables-masquerade-bit", type=int, metavar="BIT")
-    add("--iptables-sync-period", metavar="DURATION")
-    add("--iptables-min-sync-period", metavar="DURATION")
-    add("--iptables-localhost-nodeports", action=argparse.BooleanOptionalAction, default=None)
-    add("--nodeport-addresses", metavar="CIDR,…")
-    add("--logging-format", choices=("text", "json"))
-    add("-v", "--v", dest="verbosity", type=int, metavar="LEVEL")
-    add("--cleanup", action="store_true", help="remove all rules of the proxy and exit")
-    add("--version", action="version", version=f"Kubernetes {VERSION}")
+    flags.add_argument("--config", metavar="FILE", default=None, help="KubeProxyConfiguration file")
+    flags.add_argument("--proxy-mode", choices=("iptables",), help="only iptables")
+    flags.add_argument("--cleanup", action="store_true", default=False, help="remove all our rules and exit")
+    flags.add_argument("--version", action="version", version=f"Kubernetes {VERSION}")
+    for flag in FLAGS:
+        names = [f"--{flag.name}"] if flag.name != "v" else ["-v", "--v"]
+        if flag.kind is None:
+            # As in the original: --flag and --flag=true|false.
+            flags.add_argument(
+                *names,
+                dest=flag.field,
+                help=flag.help,
+                type=_bool,
+                nargs="?",
+                const=True,
+                metavar="true|false",
+            )
+        else:
+            flags.add_argument(*names, dest=flag.field, help=flag.help, type=flag.kind, metavar=flag.metavar)
     return flags
 
 
 def configuration(options: argparse.Namespace) -> KubeProxyConfiguration:
-    """File and flags together, checked. Raises ConfigError."""
+    """File and flags together, checked; flags win. Raises ConfigError."""
     config = load(Path(options.config)) if options.config else KubeProxyConfiguration()
-    tables, client, logging = config.iptables, config.client_connection, config.logging
-    targets: tuple[tuple[object, str, object], ...] = (
-        (client, "kubeconfig", options.kubeconfig),
-        (config, "hostname_override", options.hostname_override),
-        (config, "cluster_cidr", options.cluster_cidr),
-        (config, "service_cluster_ip_range", options.service_cluster_ip_range),
-        (config, "healthz_bind_address", options.healthz_bind_address),
-        (config, "metrics_bind_address", options.metrics_bind_address),
-        (tables, "masquerade_all", options.masquerade_all),
-        (tables, "masquerade_bit", options.iptables_masquerade_bit),
-        (tables, "sync_period", _duration(options.iptables_sync_period)),
-        (tables, "min_sync_period", _duration(options.iptables_min_sync_period)),
-        (tables, "localhost_node_ports", options.iptables_localhost_nodeports),
-        (config, "node_port_addresses", options.nodeport_addresses and options.nodeport_addresses.split(",")),
-        (logging, "format", options.logging_format),
-        (logging, "verbosity", options.verbosity),
-    )
-    for section, field, value in targets:
-        if value is not None:
-            setattr(section, field, value)
+    given = vars(options)
+    for flag in FLAGS:
+        if flag.field in given:
+            section, _, field = flag.field.rpartition(".")
+            setattr(getattr(config, section) if section else config, field, given[flag.field])
     check(config)
     return config
-
-
-def _duration(text: str | None) -> float | None:
-    try:
-        return None if text is None else parse_duration(text)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
 
 
 def node_facts(config: KubeProxyConfiguration) -> NodeFacts:
@@ -143,6 +183,10 @@ async def serve(config: KubeProxyConfiguration, stop: asyncio.Event) -> None:
     )
     servers = await _listen(config, health)
     informers.start()
+    recorder = EventRecorder(client, "kube-proxy", node_name)
+    recorder.event(
+        {"kind": "Node", "metadata": {"name": node_name, "uid": node_name}}, "Normal", "Starting", ""
+    )
     log.info("Proxying", node=node_name, mode="iptables")
     syncing = asyncio.create_task(proxier.run(stop))
     stopping = asyncio.create_task(stop.wait())
@@ -154,6 +198,7 @@ async def serve(config: KubeProxyConfiguration, stop: asyncio.Event) -> None:
         for task in (syncing, stopping):
             task.cancel()
         await asyncio.gather(syncing, stopping, return_exceptions=True)
+        await recorder.flush(1.0)
         for server in servers:
             await server.stop(grace=0)
         await health.stop()

@@ -61,7 +61,12 @@ def test_the_file_that_kubeadm_writes_is_read(tmp_path: Path) -> None:
 
 def test_flags_win_over_the_file(tmp_path: Path) -> None:
     file = write(tmp_path, OFFICIAL)
-    flags = [f"--config={file}", "--cluster-cidr=10.10.0.0/16", "--hostname-override=n1", "--masquerade-all"]
+    flags = [
+        f"--config={file}",
+        "--cluster-cidr=10.10.0.0/16",
+        "--hostname-override=n1",
+        "--masquerade-all=true",
+    ]
     flags += ["--service-cluster-ip-range=10.96.0.0/16", "--iptables-min-sync-period=500ms", "--v=5"]
     config = configuration(parser().parse_args(flags))
     assert config.cluster_cidr == "10.10.0.0/16" and config.iptables.masquerade_all
@@ -85,7 +90,7 @@ def test_bad_files_are_refused_with_the_field(tmp_path: Path, text: str, words: 
 
 
 @pytest.mark.parametrize(
-    "flag", ["--cluster-cidr=10.1.2.3/99", "--healthz-bind-address=x", "--iptables-sync-period=1"]
+    "flag", ["--cluster-cidr=10.1.2.3/99", "--healthz-bind-address=x", "--iptables-min-sync-period=60s"]
 )
 def test_bad_flags_are_refused(flag: str) -> None:
     with pytest.raises(ConfigError):
