@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -128,6 +128,16 @@ def connect_pod(
             pod.link("set", index=index, state="up")
             _unless_exists(pod.addr, "add", index=index, address=address, prefixlen=prefix_length)
             pod.route("replace", dst="0.0.0.0/0", gateway=gateway, oif=index)
+
+
+def attach(bridge: str, interfaces: Collection[str]) -> None:
+    """Make those of the interfaces that exist ports of the bridge again, with hairpin, after it was made anew."""
+    with _netlink() as netlink:
+        bridge_index = _index(netlink, bridge)
+        for link in netlink.get_links(kind="veth"):
+            if link.get("ifname") in interfaces and link.get("master") != bridge_index:
+                netlink.link("set", index=link["index"], master=bridge_index, state="up")
+                netlink.brport("set", index=link["index"], mode=1)
 
 
 def pod_interface(pid: int) -> PodInterface | None:

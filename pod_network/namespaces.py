@@ -63,6 +63,14 @@ def of_process(pid: int) -> Iterator[None]:
             _setns(own)
 
 
+def is_own(pid: int) -> bool:
+    """Whether process `pid` is in the calling thread's network namespace, as pods of the host's network are.
+
+    Raises OSError when the process is gone.
+    """
+    return os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat("/proc/thread-self/ns/net").st_ino
+
+
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[int]:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

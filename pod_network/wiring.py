@@ -17,7 +17,7 @@ from pod_network import host_ports, links
 from pod_network.addresses import AddressBook
 from pod_network.errors import NetworkError
 from pod_network.host_ports import HostPort
-from pod_network.namespaces import NetworkThread
+from pod_network.namespaces import NetworkThread, is_own
 from pod_network.sysctls import set_bridge_netfilter, set_sysctl
 
 DEFAULT_BRIDGE = "cni0"
@@ -131,11 +131,14 @@ class PodNetwork:
         links.ensure_bridge(self._bridge, self._book.gateway, network.prefixlen, self._mtu, BRIDGE_ALIAS)
         set_sysctl("net/ipv4/ip_forward", "1")
         set_bridge_netfilter()
+        links.attach(self._bridge, [veth_name(owner) for owner in self._book.owners()])
         self._ready = True
 
     def _setup(self, sandbox_id: str, pid: int, ports: Sequence[HostPort]) -> PodAddresses:
         if not self._ready:
             self._prepare()
+        if is_own(pid):
+            raise NetworkError(f"sandbox {sandbox_id} is in the node's own network namespace")
         present = links.pod_interface(pid)
         address = self._book.allocate(sandbox_id)
         if present is None or present.address != address:
@@ -171,7 +174,7 @@ class PodNetwork:
     def _reconcile(self, sandboxes: Mapping[str, int]) -> None:
         for sandbox_id, pid in sandboxes.items():
             try:
-                present = links.pod_interface(pid)
+                present = None if is_own(pid) else links.pod_interface(pid)
             except FileNotFoundError:
                 continue  # ended between the kubelet's look and ours; it will be torn down
             if present is not None:

@@ -109,8 +109,23 @@ async def test_a_full_range_says_so_and_a_dead_process_is_an_error(
     await network.close()
 
 
-async def test_a_removed_bridge_is_made_again(network: PodNetwork, spaces: list[Namespace]) -> None:
+async def test_a_removed_bridge_is_made_again_and_pods_are_attached(
+    network: PodNetwork, spaces: list[Namespace]
+) -> None:
+    node, a, _ = spaces
+    await network.setup_pod("sandbox-a", a.sleeper())
+    a.serve("a", tcp=80)
+    node.run("ip link del cni0")
     await network.check()
-    spaces[0].run("ip link del cni0")
-    await network.check()
-    assert "10.77.1.1/24" in spaces[0].run("ip -4 -o addr show dev cni0")
+    assert node.ask("10.77.1.2", 80) == "a 10.77.1.1"
+    assert node.run(f"cat /sys/class/net/{veth_name('sandbox-a')}/brport/hairpin_mode").strip() == "1"
+
+
+async def test_sandboxes_on_the_network_of_the_node_are_left_alone(
+    network: PodNetwork, spaces: list[Namespace]
+) -> None:
+    own = spaces[0].sleeper()
+    await network.reconcile({"host-network": own})
+    with pytest.raises(NetworkError, match="own network namespace"):
+        await network.setup_pod("host-network", own)
+    assert (await network.setup_pod("sandbox-a", spaces[1].sleeper())).ip == "10.77.1.2"
