@@ -71,7 +71,7 @@ def update_managers(
     changed, removed = typed.compare(_bare(before), _bare(new), kind)
     changed, removed = without_meta(changed, ignored), without_meta(removed, ignored)
     if not changed and not removed:
-        if managed and sent is None and live is not None:
+        if live is not None and (not sent or sent == live):
             return list(live)
         return encode(managed)
     who = Manager(manager, operation, new.get("apiVersion") or "", subresource)
@@ -149,7 +149,7 @@ class _Apply:
         if self._live is None or managed:
             return managed
         # Nobody was tracked so far: what is there belongs to those who came before the first apply.
-        everything = without_meta(typed.all_paths(before, self._node))
+        everything = without_meta({k: v for k, v in typed.all_paths(before, self._node).items() if k != "."})
         first = Manager(BEFORE_FIRST_APPLY, UPDATE, self._who.api_version)
         return {first.identity: Owned(first, everything, self._now)} if everything else {}
 
@@ -190,7 +190,7 @@ class _Apply:
                 managed[identity] = Owned(owned.manager, fields, owned.time)
         mine = self._managed.get(self._who.identity)
         if self._stated:
-            same = mine is not None and field_sets.canonical(mine.fields) == field_sets.canonical(self._stated)
+            same = mine is not None and mine.fields == self._stated
             unchanged = same and not self._changed and not self._removed
             time = mine.time if mine is not None and unchanged else self._now
             managed[self._who.identity] = Owned(self._who, self._stated, time)

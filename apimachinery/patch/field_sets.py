@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 FieldSet: TypeAlias = dict[str, Any]
 
-DOT = "."
+DOT: Final = "."
+LEAF: Final[FieldSet] = {}
+"""The node of a member without children, shared by all trees."""
 
 
 def is_member(node: FieldSet) -> bool:
@@ -23,7 +25,7 @@ def is_member(node: FieldSet) -> bool:
 def _node(member: bool, children: FieldSet) -> FieldSet | None:
     """Build a node; None when nothing is left of it."""
     if not children:
-        return {} if member else None
+        return LEAF if member else None
     return {DOT: {}, **children} if member else children
 
 
@@ -35,6 +37,8 @@ def _children(node: FieldSet) -> FieldSet:
 
 def difference(a: FieldSet, b: FieldSet) -> FieldSet:
     """Paths of ``a`` that are not in ``b``."""
+    if not b or not a:
+        return a
     out: FieldSet = {}
     for key, node in a.items():
         if key == DOT:
@@ -53,6 +57,8 @@ def difference(a: FieldSet, b: FieldSet) -> FieldSet:
 
 def recursive_difference(a: FieldSet, b: FieldSet) -> FieldSet:
     """Paths of ``a`` that are neither in ``b`` nor below a path of ``b``."""
+    if not b or not a:
+        return a
     out: FieldSet = {}
     for key, node in a.items():
         if key == DOT:
@@ -148,8 +154,3 @@ def render(path: tuple[str, ...]) -> str:
         else:
             out.append(f"[{rest}]")
     return "".join(out)
-
-
-def canonical(tree: FieldSet) -> FieldSet:
-    """The set with keys in the order in which it is serialised."""
-    return {key: canonical(tree[key]) for key in sorted(tree)}

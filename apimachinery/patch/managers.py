@@ -83,7 +83,7 @@ def encode(managed: Managed) -> list[Object]:
     entries: list[Object] = []
     for owned in managed.values():
         entry: dict[str, Any] = {"apiVersion": owned.manager.api_version, "fieldsType": "FieldsV1"}
-        entry["fieldsV1"] = field_sets.canonical(owned.fields)
+        entry["fieldsV1"] = owned.fields
         entry["manager"] = owned.manager.name
         entry["operation"] = owned.manager.operation
         if owned.manager.subresource:

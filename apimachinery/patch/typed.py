@@ -6,18 +6,22 @@ are taken as they look: maps are granular, lists atomic. Arguments are never cha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+import orjson
+
 from apimachinery.patch import field_sets
-from apimachinery.patch.field_sets import DOT, FieldSet
+from apimachinery.patch.field_sets import DOT, LEAF, FieldSet
 from apimachinery.schema import types as t
 from apimachinery.schema.types import Type
 
 _KEY_DEFAULTS: Final = {"protocol": "TCP"}
 _ALWAYS_THERE: Final = frozenset({"metadata", "spec", "status", "template", "strategy", "updateStrategy"})
 """Struct fields that Go cannot leave out: they count as present (and empty) wherever their parent is."""
+
+
+_ABSENT: Final = object()
 
 
 class TypedError(ValueError):
@@ -40,12 +44,12 @@ def key_element(item: Any, keys: tuple[str, ...], where: str = "") -> str:
                     f'"{key}" (and doesn\'t have default value)'
                 )
         found[key] = value
-    return "k:" + json.dumps(found, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return "k:" + orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def value_element(item: Any) -> str:
     """The path element of an item of a set: ``v:"a"``."""
-    return "v:" + json.dumps(item, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return "v:" + orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def is_granular(value: Any, node: Type) -> bool:
@@ -59,68 +63,101 @@ def is_granular(value: Any, node: Type) -> bool:
     return False
 
 
-def children(value: Any, node: Type) -> dict[str, tuple[Any, Type]]:
-    """The parts of a granular value by path element."""
-    if isinstance(value, dict):
-        return {f"f:{name}": (part, node.field(name)) for name, part in value.items()}
-    item = node.item
-    if node.list_type == "set":
-        return {value_element(part): (part, item) for part in value}
-    return {key_element(part, node.list_keys): (part, item) for part in value}
-
-
 def field_set(value: Any, node: Type) -> FieldSet:
     """The fields that a configuration states, as an applier owns them."""
     out: FieldSet = {}
-    for element, (part, kind) in children(value, node).items():
-        if not is_granular(part, kind):
-            out[element] = {}
-            continue
-        below = field_set(part, kind)
-        named = element[0] != "f" or node.kind != t.STRUCT
-        if named or (isinstance(part, dict) and not part):
-            below = {DOT: {}, **below} if below else {}
-        elif not below:
-            continue  # an empty keyed list states nothing
-        out[element] = below
+    if isinstance(value, dict):
+        struct = node.kind == t.STRUCT
+        for name, part in value.items():
+            kind = node.field(name)
+            if not is_granular(part, kind):
+                out[f"f:{name}"] = LEAF
+                continue
+            below = field_set(part, kind)
+            if not struct and below:
+                below[DOT] = LEAF
+            if below or isinstance(part, dict):  # an empty keyed list states nothing
+                out[f"f:{name}"] = below or LEAF
+        return out
+    for element, part in _by_element(value, node).items():
+        below = field_set(part, node.item) if is_granular(part, node.item) else {}
+        if below:
+            below[DOT] = LEAF
+        out[element] = below or LEAF
     return out
 
 
 def all_paths(value: Any, node: Type) -> FieldSet:
-    """The children of a value that has come or gone as a whole; every level is a member."""
-    if not is_granular(value, node):
-        return {}
-    return {
-        element: {DOT: {}, **below} if (below := all_paths(part, kind)) else {}
-        for element, (part, kind) in children(value, node).items()
-    }
+    """The node of a value that has come or gone as a whole: every level below is a member."""
+    if not value or not is_granular(value, node):
+        return LEAF
+    out: FieldSet = {DOT: LEAF}
+    if isinstance(value, dict):
+        for name, part in value.items():
+            nested = isinstance(part, (dict, list))
+            out[f"f:{name}"] = all_paths(part, node.field(name)) if nested else LEAF
+        return out
+    item = node.item
+    for part in value:
+        element = value_element(part) if node.list_type == "set" else key_element(part, node.list_keys)
+        out[element] = all_paths(part, item)
+    return out
 
 
 def compare(old: Any, new: Any, node: Type) -> tuple[FieldSet, FieldSet]:
-    """(added or changed, removed) below a value that both sides have."""
-    if old == new and _same_kinds(old, new):
-        return {}, {}
-    before, after = children(old, node), children(new, node)
+    """(added or changed, removed) below a value that both sides have; both must be granular."""
     changed: FieldSet = {}
     removed: FieldSet = {}
-    for element, (part, kind) in after.items():
-        found = before.get(element)
-        if found is None and (empty := _implied(element, node, kind)) is not None:
-            found = (empty, kind)
-        if found is None:
-            below = all_paths(part, kind)
-            changed[element] = {DOT: {}, **below} if below else {}
-            continue
-        _compare_part(element, found[0], part, kind, changed, removed)
-    for element, (part, kind) in before.items():
-        if element in after:
-            continue
-        if (empty := _implied(element, node, kind)) is not None:
-            _compare_part(element, part, empty, kind, changed, removed)
-            continue
-        below = all_paths(part, kind)
-        removed[element] = {DOT: {}, **below} if below else {}
+    if isinstance(new, dict):
+        for name, part in new.items():
+            before = old.get(name, _ABSENT)
+            if before is not part:
+                _compare_part(f"f:{name}", before, part, node, node.field(name), changed, removed)
+        for name, part in old.items():
+            if name not in new:
+                _compare_part(f"f:{name}", part, _ABSENT, node, node.field(name), changed, removed)
+        return changed, removed
+    was, now, item = _by_element(old, node), _by_element(new, node), node.item
+    for element, part in now.items():
+        _compare_part(element, was.get(element, _ABSENT), part, node, item, changed, removed)
+    for element, part in was.items():
+        if element not in now:
+            _compare_part(element, part, _ABSENT, node, item, changed, removed)
     return changed, removed
+
+
+def _by_element(items: list[Any], node: Type) -> dict[str, Any]:
+    if node.list_type == "set":
+        return {value_element(part): part for part in items}
+    return {key_element(part, node.list_keys): part for part in items}
+
+
+def _compare_part(
+    element: str, old: Any, new: Any, parent: Type, node: Type, changed: FieldSet, removed: FieldSet
+) -> None:
+    if old is _ABSENT:
+        empty = _implied(element, parent, node)
+        if empty is None:
+            changed[element] = all_paths(new, node)
+            return
+        old = empty
+    elif new is _ABSENT:
+        empty = _implied(element, parent, node)
+        if empty is None:
+            removed[element] = all_paths(old, node)
+            return
+        new = empty
+    # Python's 1 == True is the one equality that JSON does not share.
+    if old == new and isinstance(old, bool) == isinstance(new, bool):
+        return
+    if is_granular(old, node) and is_granular(new, node) and (old or new):
+        more, less = compare(old, new, node)
+        if more:
+            changed[element] = more
+        if less:
+            removed[element] = less
+    else:
+        changed[element] = LEAF
 
 
 def _implied(element: str, parent: Type, node: Type) -> Any:
@@ -131,26 +168,6 @@ def _implied(element: str, parent: Type, node: Type) -> Any:
         if node.kind == t.LIST and element == "f:containers":
             return []
     return None
-
-
-def _compare_part(
-    element: str, old: Any, new: Any, node: Type, changed: FieldSet, removed: FieldSet
-) -> None:
-    if old == new and _same_kinds(old, new):
-        return
-    if is_granular(old, node) and is_granular(new, node) and (old or new):
-        more, less = compare(old, new, node)
-        if more:
-            changed[element] = more
-        if less:
-            removed[element] = less
-    else:
-        changed[element] = {}
-
-
-def _same_kinds(old: Any, new: Any) -> bool:
-    """Tell ``1`` from ``true``; containers are compared by their content anyway."""
-    return isinstance(old, bool) == isinstance(new, bool)
 
 
 def merge(live: Any, config: Any, node: Type) -> Any:
