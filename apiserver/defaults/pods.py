@@ -48,7 +48,9 @@ def default_pod(pod: Object) -> None:
 def default_pod_template(template: dict[str, Any] | None) -> None:
     """Fill in a PodTemplateSpec."""
     if template is not None:
-        template.setdefault("metadata", {})
+        meta = template.setdefault("metadata", {})
+        if meta.get("creationTimestamp", "") is None:
+            del meta["creationTimestamp"]
         if template.get("spec") is None:
             template["spec"] = {}
         default_pod_spec(template["spec"])

@@ -70,7 +70,9 @@ async def _insert_once(kind: Kind, obj: Object, ctx: RequestContext) -> Stored:
         if existing is not None:
             raise _already_exists(kind, obj, AlreadyExists(existing))
         return kind.unsaved(obj)
-    claims = [Claim(key) for key in strategy.claims(obj, None).take] if kind.makes_claims else ()
+    claims = [
+        Claim(key, strategy.claim_value(obj, key)) for key in strategy.claims(obj, None).take
+    ] if kind.makes_claims else []
     return kind.view(await kind.store.create(ctx.namespace, name, obj, claims=claims))
 
 

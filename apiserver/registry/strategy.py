@@ -76,7 +76,7 @@ class Claims:
     """Keys that an object holds for itself alone across all API servers (a cluster IP, a node port).
 
     `take` are created and `release` removed in the same transaction as the object. A key is a relative path such
-    as `clusterips/10.96.0.7`.
+    as `ipaddresses/10.96.0.7`.
     """
 
     take: tuple[str, ...] = ()
@@ -192,6 +192,10 @@ class Strategy:
     def claims(self, obj: Object, old: Object | None) -> Claims:
         """What the object must hold alone, given what `old` held (None on create)."""
         return Claims()
+
+    def claim_value(self, obj: Object, key: str) -> Object | bytes:
+        """What is stored under a claimed key; an object where the key belongs to a resource."""
+        return b"{}"
 
     def released_claims(self, obj: Object) -> tuple[str, ...]:
         """What goes free when the object is removed: all that it holds."""

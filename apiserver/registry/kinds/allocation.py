@@ -16,12 +16,12 @@ from apiserver.registry.settings import Network
 
 _REMEMBERED_SECONDS = 60.0
 _TRIES = 64
-ADDRESS_KEYS = "clusterips"
-PORT_KEYS = "nodeports"
+ADDRESS_KEYS = "ipaddresses"
+PORT_KEYS = "ranges/servicenodeports"
 
 
 def address_key(address: str) -> str:
-    """The claim key of a cluster IP."""
+    """The claim key of a cluster IP: that of its IPAddress object."""
     return f"{ADDRESS_KEYS}/{ipaddress.ip_address(address)}"
 
 

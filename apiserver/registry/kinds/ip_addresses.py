@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
-from apimachinery import Object, meta, resources
+from apimachinery import Object, meta, resources, times
 from apimachinery.field import FieldError
 from apiserver.registry.strategy import Column, Strategy, register
 from apiserver.validation import checks
@@ -12,6 +13,25 @@ from apiserver.validation.coordination import ip_address_name, validate_ip_addre
 from apiserver.validation.meta import validate_object_meta_update
 
 from .printing import AGE, NAME, NONE, object_age
+
+
+def for_service(address: str, namespace: str, name: str) -> Object:
+    """The IPAddress by which a Service holds its cluster IP; written together with the Service."""
+    return {
+        "apiVersion": resources.IP_ADDRESSES.api_version,
+        "kind": resources.IP_ADDRESSES.kind,
+        "metadata": {
+            "name": address,
+            "uid": str(uuid.uuid4()),
+            "creationTimestamp": times.now(),
+            "generation": 1,
+            "labels": {
+                "ipaddress.kubernetes.io/ip-family": "IPv6" if checks.is_ipv6(address) else "IPv4",
+                "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
+            },
+        },
+        "spec": {"parentRef": {"group": "", "resource": "services", "namespace": namespace, "name": name}},
+    }
 
 
 @register

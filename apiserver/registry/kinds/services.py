@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from apimachinery import Object, errors, field, meta, resources
 from apimachinery.errors import StatusError
 from apimachinery.field import FieldError
@@ -19,7 +21,7 @@ from apiserver.validation.services import (
     validate_service_update,
 )
 
-from . import service_fields
+from . import ip_addresses, service_fields
 from .allocation import ADDRESS_KEYS, AddressPool, PortPool, address_key, port_key
 from .printing import AGE, NAME, NONE, format_labels, object_age
 
@@ -127,9 +129,16 @@ class ServiceStrategy(Strategy):
             take=tuple(k for k in now if k not in before), release=tuple(k for k in before if k not in now)
         )
 
+    def claim_value(self, obj: Object, key: str) -> Object | bytes:
+        kind, _, value = key.rpartition("/")
+        metadata = obj["metadata"]
+        if kind != ADDRESS_KEYS:
+            return orjson.dumps({"namespace": metadata["namespace"], "name": metadata["name"]})
+        return ip_addresses.for_service(value, metadata["namespace"], metadata["name"])
+
     def on_claim_taken(self, obj: Object, key: str, ctx: RequestContext) -> StatusError | None:
         spec = obj["spec"]
-        kind, _, value = key.partition("/")
+        kind, _, value = key.rpartition("/")
         if key in ctx.chosen:
             ctx.chosen.discard(key)
             if kind == ADDRESS_KEYS:

@@ -76,7 +76,8 @@ CONTAINER_CASES: list[tuple[dict[str, Any], list[str]]] = [
         'spec.containers[0].volumeMounts[0].name: Not found: "data"',
     ]),
     ({"resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}}, [
-        'spec.containers[0].resources.requests: Invalid value: "2Gi": must be less than or equal to memory limit of 1Gi',
+        'spec.containers[0].resources.requests: Invalid value: "2Gi": must be less than or equal to memory '
+        'limit of 1Gi',
     ]),
     ({"resources": {"requests": {"cpu": "-1"}}}, [
         'spec.containers[0].resources.requests[cpu]: Invalid value: "-1": must be greater than or equal to 0',
@@ -138,7 +139,8 @@ POD_CASES: list[tuple[dict[str, Any], list[str]]] = [
         '"Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"',
     ]),
     ({"tolerations": [{"operator": "Equal", "value": "x"}]}, [
-        'spec.tolerations[0].operator: Invalid value: "Equal": operator must be Exists when `key` is empty, which means '
+        'spec.tolerations[0].operator: Invalid value: "Equal": operator must be Exists when `key` is empty, '
+        'which means '
         '"match all values and all keys"',
     ]),
     ({"tolerations": [{"key": "a", "operator": "Exists", "effect": "Never"}]}, [

@@ -33,12 +33,22 @@ def test_a_service_gets_defaults_and_an_address_of_the_upper_band() -> None:
         "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack",
     }
     assert result["status"] == {"loadBalancer": {}}
-    assert claims(result | {"spec": {"clusterIPs": [address]}}) == Claims(take=(f"clusterips/{address}",))
+    assert claims(result | {"spec": {"clusterIPs": [address]}}) == Claims(take=(f"ipaddresses/{address}",))
 
 
 def test_an_address_or_port_may_be_asked_for() -> None:
     spec = stored(SERVICES, service(clusterIP="10.96.0.10", type="NodePort", ports=[{"port": 80, "nodePort": 30080}]))
-    assert claims(spec) == Claims(take=("clusterips/10.96.0.10", "nodeports/30080"))
+    assert claims(spec) == Claims(take=("ipaddresses/10.96.0.10", "ranges/servicenodeports/30080"))
+
+
+def test_an_address_is_claimed_with_an_ip_address_object() -> None:
+    obj = stored(SERVICES, service(clusterIP="10.96.0.10"))
+    claimed = RULES.claim_value(obj, "ipaddresses/10.96.0.10")
+    assert claimed["metadata"]["name"] == "10.96.0.10"
+    assert claimed["spec"]["parentRef"] == {
+        "group": "", "resource": "services", "namespace": "default", "name": "meow-svc",
+    }
+    assert RULES.claim_value(obj, "ranges/servicenodeports/30080") == b'{"namespace":"default","name":"meow-svc"}'
 
 
 def test_a_headless_service_has_no_address() -> None:
@@ -59,7 +69,8 @@ def test_one_port_over_two_protocols_shares_a_node_port() -> None:
 
 @pytest.mark.parametrize(("spec", "expected"), [
     ({"clusterIP": "10.97.0.1"}, [
-        'spec.clusterIPs: Invalid value: ["10.97.0.1"]: failed to allocate IP 10.97.0.1: the provided IP (10.97.0.1) is '
+        'spec.clusterIPs: Invalid value: ["10.97.0.1"]: failed to allocate IP 10.97.0.1: the provided IP '
+        '(10.97.0.1) is '
         "not in the valid range. The range of valid IPs is 10.96.0.0/16",
     ]),
     ({"clusterIP": "abc"}, [
@@ -95,7 +106,8 @@ def test_one_port_over_two_protocols_shares_a_node_port() -> None:
         'spec.externalTrafficPolicy: Invalid value: "Local": may only be set for externally-accessible services',
     ]),
     ({"ipFamilyPolicy": "RequireDualStack"}, [
-        'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services',
+        'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for '
+        'dual-stack services',
     ]),
     ({"externalIPs": ["127.0.0.1"]}, [
         'spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)',
@@ -128,13 +140,14 @@ def test_a_change_of_type_releases_what_is_not_needed() -> None:
     assert problems == []
     assert "nodePort" not in new["spec"]["ports"][0]
     assert "externalTrafficPolicy" not in new["spec"]
-    assert claims(new, old) == Claims(release=(f"nodeports/{port}",))
+    assert claims(new, old) == Claims(release=(f"ranges/servicenodeports/{port}",))
 
     external = merged(old, {"spec": {"type": "ExternalName", "externalName": "example.com"}})
     new, problems = updated(SERVICES, old, external)
     assert problems == []
     assert "clusterIP" not in new["spec"]
-    assert claims(new, old) == Claims(release=(f"clusterips/{old['spec']['clusterIP']}", f"nodeports/{port}"))
+    address = old["spec"]["clusterIP"]
+    assert claims(new, old) == Claims(release=(f"ipaddresses/{address}", f"ranges/servicenodeports/{port}"))
 
 
 def test_the_address_of_a_service_stays() -> None:
@@ -146,18 +159,18 @@ def test_the_address_of_a_service_stays() -> None:
 def test_a_taken_value_that_we_chose_is_chosen_again_and_one_asked_for_is_refused() -> None:
     obj = prepared(RULES, service(clusterIP="10.96.0.10", type="NodePort", ports=[{"port": 80, "nodePort": 30080}]))
     ctx = context(RULES, obj)
-    error = RULES.on_claim_taken(obj, "nodeports/30080", ctx)
+    error = RULES.on_claim_taken(obj, "ranges/servicenodeports/30080", ctx)
     assert (error.code, error.message) == (
         422, 'Service "meow-svc" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already '
         "allocated",
     )
-    error = RULES.on_claim_taken(obj, "clusterips/10.96.0.10", ctx)
+    error = RULES.on_claim_taken(obj, "ipaddresses/10.96.0.10", ctx)
     assert error.message == (
         'Service "meow-svc" is invalid: spec.clusterIPs: Invalid value: ["10.96.0.10"]: failed to allocate IP '
         "10.96.0.10: provided IP is already allocated"
     )
-    ctx.chosen.add("clusterips/10.96.0.10")
-    assert RULES.on_claim_taken(obj, "clusterips/10.96.0.10", ctx) is None
+    ctx.chosen.add("ipaddresses/10.96.0.10")
+    assert RULES.on_claim_taken(obj, "ipaddresses/10.96.0.10", ctx) is None
 
 
 def test_a_pool_prefers_its_upper_band_and_forgets_after_a_minute() -> None:

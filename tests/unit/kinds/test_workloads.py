@@ -81,7 +81,8 @@ def test_generation_counts_changes_of_spec_only() -> None:
 
 def test_a_status_update_leaves_spec_and_labels() -> None:
     old = stored(DEPLOYMENTS, deployment())
-    change = {"spec": {"replicas": 7}, "metadata": {"labels": {"a": "b"}}, "status": {"replicas": 1, "readyReplicas": 2}}
+    status = {"replicas": 1, "readyReplicas": 2}
+    change = {"spec": {"replicas": 7}, "metadata": {"labels": {"a": "b"}}, "status": status}
     new, problems = updated(DEPLOYMENTS, old, merged(old, change), "status")
     assert new["spec"] == old["spec"]
     assert "labels" not in new["metadata"]
