@@ -36,6 +36,7 @@ class Options:
     kubelet_client_certificate: str | None
     kubelet_client_key: str | None
     kubelet_certificate_authority: str | None
+    token_auth_file: str | None
     anonymous_auth: bool
     shutdown_grace: float
     verbosity: int
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--kubelet-client-certificate", help="client certificate for kubelets")
     add("--kubelet-client-key", help="its key")
     add("--kubelet-certificate-authority", help="CA of kubelets' serving certificates; not verified when missing")
+    add("--token-auth-file", help="CSV file of static bearer tokens")
     add("--event-ttl", type=_duration, default="1h0m0s", help="how long Events are kept")
     add("--anonymous-auth", type=_truth, nargs="?", const=True, default=True, help="allow anonymous health checks")
     add("--shutdown-send-retry-after", type=_truth, nargs="?", const=True, default=False, help=argparse.SUPPRESS)
@@ -140,6 +142,7 @@ def parse(arguments: Sequence[str]) -> Options:
         kubelet_client_certificate=given.kubelet_client_certificate,
         kubelet_client_key=given.kubelet_client_key,
         kubelet_certificate_authority=given.kubelet_certificate_authority,
+        token_auth_file=given.token_auth_file,
         anonymous_auth=given.anonymous_auth,
         shutdown_grace=given.shutdown_grace,
         verbosity=given.verbosity,

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apimachinery import Object
+from apimachinery import Object, errors
+from apimachinery.errors import StatusError
 from apimachinery.resources import Resource
 from apiserver.registry.strategy import RequestContext
 
@@ -52,10 +53,16 @@ class Plugin:
 class Chain:
     """The plugins in order."""
 
-    def __init__(self, plugins: Sequence[Plugin]) -> None:
+    def __init__(self, plugins: Sequence[Plugin] = ()) -> None:
         self._plugins = tuple(plugins)
         self._mutating: dict[tuple[str, Resource, str], tuple[Plugin, ...]] = {}
         self._validating: dict[tuple[str, Resource, str], tuple[Plugin, ...]] = {}
+
+    def use(self, plugins: Sequence[Plugin]) -> None:
+        """Set the plugins; they need the catalog, which is made with this chain."""
+        self._plugins = tuple(plugins)
+        self._mutating.clear()
+        self._validating.clear()
 
     def _select(self, key: tuple[str, Resource, str], method: str) -> tuple[Plugin, ...]:
         operation, resource, subresource = key
@@ -84,3 +91,12 @@ class Chain:
             plugins = self._validating[key] = self._select(key, "validate")
         for plugin in plugins:
             await plugin.validate(attributes)
+
+
+def refusal(attributes: Attributes, detail: str) -> StatusError:
+    """The official 403 of an admission plugin."""
+    ctx, name = attributes.ctx, attributes.ctx.name
+    if not name and attributes.obj is not None:
+        metadata = attributes.obj.get("metadata") or {}
+        name = metadata.get("name") or metadata.get("generateName") or ""
+    return errors.forbidden(ctx.resource.group, ctx.resource.plural, name or "Unknown", detail)

@@ -54,7 +54,7 @@ class Lane:
         self._catalog, self._authenticator, self._authorizer = catalog, authenticator, authorizer
         self._application, self._metrics = application, metrics
         self.router = Router()
-        writer = Writer(catalog)
+        writer = self.writer = Writer(catalog)
         self._verbs: dict[str, KindHandler] = {
             "get": reading.get, "list": reading.list_, "watch": watch, "create": writer.create,
             "update": writer.update, "patch": writer.patch, "delete": writer.delete,

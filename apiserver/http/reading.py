@@ -148,14 +148,11 @@ async def list_(request: Request, kind: Kind) -> None:
 def list_body(kind: Kind, page: ListResult, metadata: Object) -> bytes:
     """The JSON of a list, from stored bytes."""
     resource = kind.resource
+    head = b"".join((
+        b'{"kind":"', resource.list_kind.encode(), b'","apiVersion":"', resource.api_version.encode(),
+        b'","metadata":', orjson.dumps(metadata), b',"items":',
+    ))  # fmt: skip
     if kind.converts:
         items = [kind.served(entry.decode()) for entry in page.entries]
-        joined = orjson.dumps(items)[1:-1]
-    else:
-        joined = page.items()
-    return b"".join((
-        b'{"kind":"', resource.list_kind.encode(), b'","apiVersion":"', resource.api_version.encode(),
-        b'","metadata":', orjson.dumps(metadata), b',"items":[', joined, b"]}\n",
-    ))  # fmt: skip
-
-
+        return b"".join((head, orjson.dumps(items), b"}\n"))
+    return page.document(head + b"[", b"]}\n")

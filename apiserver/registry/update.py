@@ -8,6 +8,7 @@ otherwise. A refusal based on a copy that may be old is believed only when that 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from apimachinery import Object, errors
 from apimachinery import field as fields
@@ -16,7 +17,7 @@ from apiserver.registry import managers
 from apiserver.registry.create import create, match_namespace
 from apiserver.registry.kind import Kind, Stored
 from apiserver.registry.options import WriteOptions
-from apiserver.registry.strategy import RequestContext, restore
+from apiserver.registry.strategy import RequestContext, UpdateRules, restore
 from apiserver.storage import Change, Claim, ClaimTaken, Entry, Remove
 
 CLAIM_RETRIES = 64
@@ -72,11 +73,16 @@ async def modify(
     subresource: str = "",
     replaces: bool = False,
     manages_itself: bool = False,
+    rules: UpdateRules | None = None,
 ) -> Stored:
     """Change an existing object. `replaces`: the result must carry a resourceVersion where the kind insists.
 
-    `manages_itself`: `compute` has settled managedFields already (server-side apply). Raises StatusError.
+    `manages_itself`: `compute` has settled managedFields already (server-side apply). `rules`: other rules than
+    those of the path (scale follows the object's, a binding has none). Raises StatusError.
     """
+    work = _Work(
+        kind, ctx, compute, options, subresource, replaces, manages_itself, rules or kind.rules[subresource]
+    )
     made: Object = {}
 
     async def attempt(entry: Entry | None, old: Object) -> Object | Change | Remove:
@@ -84,7 +90,7 @@ async def modify(
         if entry is None:
             raise kind.not_found(ctx.name)
         ctx.warnings.clear()
-        made = await _shape(kind, ctx, compute, options, old, subresource, replaces, manages_itself)
+        made = await work.shape(old)
         return _answer(kind, ctx, old, made)
 
     for _ in range(CLAIM_RETRIES):
@@ -121,50 +127,55 @@ def _answer(kind: Kind, ctx: RequestContext, old: Object, obj: Object) -> Object
     if not kind.makes_claims:
         return obj
     claims = kind.strategy.claims(obj, old)
-    return Change(obj, [Claim(key) for key in claims.take], claims.release)
+    return Change(obj, [Claim(key, kind.strategy.claim_value(obj, key)) for key in claims.take], claims.release)
 
 
-async def _shape(
-    kind: Kind,
-    ctx: RequestContext,
-    compute: Compute,
-    options: WriteOptions,
-    old: Object,
-    subresource: str,
-    replaces: bool,
-    manages_itself: bool,
-) -> Object:
-    """Everything between reading and writing."""
-    resource, strategy, rules = kind.resource, kind.strategy, kind.rules[subresource]
-    obj = compute(old)
-    metadata, old_metadata = obj["metadata"], old["metadata"]
-    _check_version(kind, ctx, metadata, old_metadata, replaces)
-    if subresource:
-        rules.prepare(obj, old, ctx)
-    elif strategy.has_status:
-        restore(obj, old, "status")
-    if not manages_itself:
-        managers.on_update(
-            old, obj, options.field_manager, subresource, ctx.now, has_status=strategy.has_status
-        )
-    await kind.admission.admit(Attributes(UPDATE, ctx, obj, old))
-    for field in ("generation", "creationTimestamp", "selfLink"):
-        restore(metadata, old_metadata, field)
-    if not metadata.get("uid"):
-        restore(metadata, old_metadata, "uid")
-    if old_metadata.get("deletionTimestamp"):
-        restore(metadata, old_metadata, "deletionTimestamp")
-        restore(metadata, old_metadata, "deletionGracePeriodSeconds")
-    metadata["resourceVersion"] = old_metadata["resourceVersion"]
-    if not subresource:
-        rules.prepare(obj, old, ctx)
-    problems = rules.validate(obj, old)
-    if problems:
-        raise errors.invalid(resource.group, resource.kind, ctx.name, problems)
-    if not subresource:
-        ctx.warnings += strategy.warnings(obj, old)
-    await kind.admission.validate(Attributes(UPDATE, ctx, obj, old))
-    return obj
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One update: what is wanted and by which rules."""
+
+    kind: Kind
+    ctx: RequestContext
+    compute: Compute
+    options: WriteOptions
+    subresource: str
+    replaces: bool
+    manages_itself: bool
+    rules: UpdateRules
+
+    async def shape(self, old: Object) -> Object:
+        """Everything between reading and writing. Raises StatusError."""
+        kind, ctx, rules = self.kind, self.ctx, self.rules
+        resource, strategy = kind.resource, kind.strategy
+        obj = self.compute(old)
+        metadata, old_metadata = obj["metadata"], old["metadata"]
+        _check_version(kind, ctx, metadata, old_metadata, self.replaces)
+        if self.subresource:
+            rules.prepare(obj, old, ctx)
+        elif strategy.has_status:
+            restore(obj, old, "status")
+        if not self.manages_itself:
+            managers.on_update(
+                old, obj, self.options.field_manager, self.subresource, ctx.now, has_status=strategy.has_status
+            )
+        await kind.admission.admit(Attributes(UPDATE, ctx, obj, old))
+        for field in ("generation", "creationTimestamp", "selfLink"):
+            restore(metadata, old_metadata, field)
+        if not metadata.get("uid"):
+            restore(metadata, old_metadata, "uid")
+        if old_metadata.get("deletionTimestamp"):
+            restore(metadata, old_metadata, "deletionTimestamp")
+            restore(metadata, old_metadata, "deletionGracePeriodSeconds")
+        metadata["resourceVersion"] = old_metadata["resourceVersion"]
+        if not self.subresource or strategy.counts_generation:
+            rules.prepare(obj, old, ctx)
+        problems = rules.validate(obj, old)
+        if problems:
+            raise errors.invalid(resource.group, resource.kind, ctx.name, problems)
+        if not self.subresource:
+            ctx.warnings += strategy.warnings(obj, old)
+        await kind.admission.validate(Attributes(UPDATE, ctx, obj, old))
+        return obj
 
 
 def _check_version(

@@ -1,0 +1,59 @@
+"""The admission plugins of this server, in order, wired to the catalog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from apimachinery import Object
+from apimachinery.resources import NAMESPACES, PRIORITY_CLASSES, SERVICE_ACCOUNTS
+from apiserver.admission.namespaces import NamespaceLifecycle
+from apiserver.admission.nodes import NodeRestriction, TaintNodesByCondition
+from apiserver.admission.plugin import Plugin
+from apiserver.admission.pods import DefaultTolerationSeconds, Priority
+from apiserver.admission.service_accounts import ServiceAccount
+
+if TYPE_CHECKING:
+    from apiserver.registry.catalog import Catalog
+    from apiserver.registry.kind import Kind
+
+
+class NamespacePhases:
+    """Phases of namespaces from the watch cache, whose selectable fields hold them: nothing is decoded."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+
+    def known(self, name: str) -> str | None:
+        """The phase as the cache has it."""
+        entry = self._kind.store.peek("", name)
+        return None if entry is None else entry.fields.get("status.phase", "")
+
+    async def latest(self, name: str) -> str | None:
+        """The phase as storage has it now."""
+        entry = await self._kind.find("", name)
+        return None if entry is None else entry.fields.get("status.phase", "")
+
+
+def plugins(catalog: Catalog) -> list[Plugin]:
+    """The plugins, in the order in which the original runs them."""
+
+    async def find_account(namespace: str, name: str) -> Object | None:
+        entry = await catalog.of(SERVICE_ACCOUNTS).find(namespace, name)
+        return None if entry is None else entry.decode()
+
+    def default_class() -> Object | None:
+        best: Object | None = None
+        for entry in catalog.of(PRIORITY_CLASSES).store.select():
+            found = entry.decode()
+            if found.get("globalDefault") and (best is None or found.get("value", 0) < best.get("value", 0)):
+                best = found
+        return best
+
+    return [
+        NamespaceLifecycle(NamespacePhases(catalog.of(NAMESPACES))),
+        ServiceAccount(find_account),
+        NodeRestriction(),
+        TaintNodesByCondition(),
+        Priority(default_class),
+        DefaultTolerationSeconds(),
+    ]

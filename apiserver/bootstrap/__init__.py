@@ -1,0 +1,1 @@
+"""What every cluster has from its first second: system namespaces and the Service through which pods reach the API."""
