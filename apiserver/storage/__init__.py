@@ -17,7 +17,7 @@
     entry = await pods.update("default", "web", scale)
 
     page = await pods.list("default", label_selector=…, limit=500)
-    body = b'{…,"items":[' + page.items() + b"]}"           # joined bytes, nothing is encoded again
+    body = page.document(b'{…,"items":[', b"]}")            # joined bytes, nothing is encoded again
 
     watcher = await pods.watch("default", resource_version="17", bookmarks=True)
     try:

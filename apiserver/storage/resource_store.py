@@ -74,11 +74,17 @@ class ListResult:
     cont: str | None = None
     remaining: int | None = None
 
-    def items(self) -> bytes:
-        """Return the items as the inside of a JSON array, without apiVersion and kind, as lists of the API are."""
-        if not self.entries:
-            return b""
-        return b"{" + b",{".join([entry.body for entry in self.entries])
+    def document(self, before: bytes, after: bytes) -> bytes:
+        """Return `before`, the items as they are in lists of the API (without apiVersion and kind), and `after`.
+
+        One pass over the bytes: a second copy of a large list costs more than everything else.
+        """
+        bodies = [entry.body for entry in self.entries]
+        if not bodies:
+            return before + after
+        bodies[0] = b"".join((before, b"{", bodies[0]))
+        bodies[-1] = bodies[-1] + after
+        return b",{".join(bodies)
 
 
 class ResourceStore:

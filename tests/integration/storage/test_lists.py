@@ -98,9 +98,9 @@ async def test_bad_tokens(pods: ResourceStore, token: str, message: str) -> None
     assert caught.value.message.startswith(message)
 
 
-async def test_items_are_the_inside_of_an_array_without_types(pods: ResourceStore) -> None:
-    assert (await pods.list()).items() == b""
+async def test_items_are_objects_without_types(pods: ResourceStore) -> None:
+    assert (await pods.list()).document(b"[", b"]") == b"[]"
     await fill(pods, 2)
-    items = json.loads(b"[" + (await pods.list()).items() + b"]")
+    items = json.loads((await pods.list()).document(b"[", b"]"))
     assert [item["metadata"]["name"] for item in items] == ["p0", "p1"]
     assert "kind" not in items[0]
