@@ -29,6 +29,8 @@ from apimachinery.resources import by_kind
 from apimachinery.schema import decoder, definitions
 from apimachinery.schema.types import ANYTHING, Type
 
+__all__ = ["APPLY", "LAST_APPLIED", "UPDATE", "apply", "type_of", "update_managers"]
+
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 BEFORE_FIRST_APPLY: Final = "before-first-apply"
 _KUBECTL: Final = "kubectl"
@@ -136,7 +138,8 @@ class _Apply:
         self._now = now
         before = _bare(live or {})
         self._managed = self._owners(before)
-        self._stated = without_meta(typed.field_set(config, node), ignored)
+        self._claimed = typed.field_set(config, node)
+        self._stated = without_meta(self._claimed, ignored)
         if ignored:
             config = typed.remove(config, ignored, node)
         merged = typed.merge(before, config, node) if live is not None else config
@@ -158,7 +161,7 @@ class _Apply:
         last = self._managed.get(self._who.identity)
         if last is None:
             return merged
-        claimed = self._stated
+        claimed = self._claimed  # with the name, so that metadata never goes with its last owned field
         for identity, owned in self._managed.items():
             if identity != self._who.identity:
                 claimed = field_sets.union(claimed, owned.fields)

@@ -39,18 +39,21 @@ async def patch(
         return await _apply(kind, body, ctx, options, subresource)
     patched = compute_patch(kind, media, body)
 
+    # What is shown of a patch whose outcome does not decode: a strategic patch itself, else the whole outcome.
+    shown = strategic.go_value(read_document(body)) if media == STRATEGIC_PATCH else ""
+
     def compute(old: Object) -> Object:
-        return checked(kind, patched(kind.served(old)), ctx, options)
+        return checked(kind, patched(kind.served(old)), ctx, options, shown)
 
     return await modify(kind, ctx, compute, options, subresource=subresource), False
 
 
-def checked(kind: Kind, wanted: Any, ctx: RequestContext, options: WriteOptions) -> Object:
+def checked(kind: Kind, wanted: Any, ctx: RequestContext, options: WriteOptions, shown: str = "") -> Object:
     """Read the patched object as if it had been sent: types, unknown fields, defaults. Raises StatusError."""
     try:
         found = decode.check(kind.resource, wanted, options.unknown)
     except StatusError as error:
-        shown = orjson.dumps(wanted).decode()
+        shown = shown or orjson.dumps(wanted).decode()
         problem = error.message.partition(f"cannot be handled as a {kind.resource.kind}: ")[2] or error.message
         raise errors.invalid("", "", "", [fields.invalid("patch", shown, problem)]) from None
     if options.unknown == "warn":
@@ -111,10 +114,8 @@ async def _apply(
         )
     if (document.get("metadata") or {}).get("managedFields"):
         raise errors.bad_request("metadata.managedFields must be nil")
-    found = decode.check(resource, document, options.unknown)
-    if options.unknown == "warn":
-        ctx.warnings += found.messages
-    applied = kind.internal(found.object)
+    # Not decoded here: server-side apply refuses unknown fields in its own words, whatever the validation asked for.
+    applied = kind.internal(document)
     warnings = list(ctx.warnings)
     applied.setdefault("metadata", {}).setdefault("name", ctx.name)
     check_name(applied, ctx)

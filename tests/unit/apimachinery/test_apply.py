@@ -169,6 +169,19 @@ def test_an_emptied_parent_goes_with_its_last_field() -> None:
     assert "replicas" not in live["spec"]
 
 
+def test_identity_stays_when_all_owned_metadata_goes() -> None:
+    labelled = config_map(a="1")
+    labelled["metadata"]["labels"] = {"a": "b"}
+    live = ssa.apply(None, labelled, "me", now=T1)
+    live["metadata"]["uid"] = "u"
+    live = ssa.apply(live, config_map(a="1"), "me", now=T2)
+    assert {k: v for k, v in live["metadata"].items() if k != "managedFields"} == {
+        "name": "c",
+        "namespace": "n",
+        "uid": "u",
+    }
+
+
 def test_items_of_keyed_lists_come_and_go_and_keep_the_stated_order() -> None:
     two = deployment()
     two["spec"]["template"]["spec"]["containers"].insert(0, {"name": "first", "image": "x"})
