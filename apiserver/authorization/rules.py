@@ -57,15 +57,17 @@ class RuleSet:
         if not route.is_resource:
             return any(self._covers_url(rule, route) for rule in self._urls)
         if route.subresource:
-            resources = (f"{route.resource}/{route.subresource}", f"*/{route.subresource}", "*")
+            resources: tuple[str, ...] = (
+                f"{route.resource}/{route.subresource}", f"*/{route.subresource}", "*"
+            )
         else:
             resources = (route.resource, "*")
         for verb in (route.verb, "*"):
             for group in (route.group, "*"):
                 for resource in resources:
-                    key = (verb, group, resource)
-                    if key in self._resources:
-                        names = self._resources[key]
+                    index = (verb, group, resource)
+                    if index in self._resources:
+                        names = self._resources[index]
                         if names is None or route.name in names:
                             return True
         return False

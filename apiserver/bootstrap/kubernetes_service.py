@@ -47,9 +47,10 @@ def live_addresses(leases: list[Object], now: float) -> list[str]:
     for lease in leases:
         spec, annotations = lease.get("spec") or {}, lease["metadata"].get("annotations") or {}
         renewed = spec.get("renewTime")
-        if ADDRESS in annotations and renewed:
-            if times.parse(renewed) + (spec.get("leaseDurationSeconds") or 0) > now:
-                found.add(annotations[ADDRESS])
+        if ADDRESS not in annotations or not renewed:
+            continue
+        if times.parse(renewed) + (spec.get("leaseDurationSeconds") or 0) > now:
+            found.add(annotations[ADDRESS])
     return sorted(found)
 
 

@@ -31,7 +31,9 @@ def lane_request(request: Request) -> LaneRequest:
     return found
 
 
-def json_response(request: Request, body: bytes | Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json_response(
+    request: Request, body: bytes | Any, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
     """A JSON response, indented for people."""
     if not isinstance(body, bytes):
         body = orjson.dumps(body)

@@ -40,7 +40,7 @@ class RequestMetrics:
     def __init__(self) -> None:
         self._series: dict[_Key, _Series] = {}
         self._running: dict[_Key, int] = {}
-        REGISTRY.register(self)  # type: ignore[arg-type]
+        REGISTRY.register(self)
 
     def observe(self, request: Request) -> None:
         """Count a finished request."""

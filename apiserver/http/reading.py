@@ -73,11 +73,13 @@ def check_list_options(request: Request, *, watch: bool) -> None:
                     problems.append(fields.not_supported("resourceVersionMatch", match, ["NotOlderThan"]))
                 else:
                     problems.append(fields.forbidden(
-                        "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+                        "resourceVersionMatch",
+                        "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
                     ))
         elif match:
             problems.append(fields.forbidden(
-                "resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
             ))
     else:
         if initial is not None:

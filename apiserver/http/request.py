@@ -108,7 +108,8 @@ class Request:
     def _part(message: Message) -> bytes:
         if message["type"] != "http.request":
             raise ConnectionResetError("the client went away")
-        return message.get("body", b"")
+        body: bytes = message.get("body", b"")
+        return body
 
     async def disconnected(self) -> None:
         """Return when the client has gone (its body must have been read)."""

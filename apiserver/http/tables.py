@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import orjson
 
 from apimachinery import Object, errors
 from apiserver.http.negotiation import Media
 from apiserver.registry.kind import Kind
+from apiserver.registry.strategy import Column
 from apiserver.storage import Encode, WatchEvent
 
 TABLE = "Table"
@@ -22,13 +22,13 @@ INCLUDE = ("None", "Metadata", "Object")
 
 
 @lru_cache(256)
-def _columns(strategy_type: Any) -> list[Object]:
+def _column_definitions(columns: tuple[Column, ...]) -> list[Object]:
     return [
         {
             "name": column.name, "type": column.type, "format": column.format, "description": column.description,
             "priority": column.priority,
         }
-        for column in strategy_type.columns
+        for column in columns
     ]  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def table(kind: Kind, objects: list[Object], media: Media, list_metadata: Object
         "kind": TABLE,
         "apiVersion": f"meta.k8s.io/{media.version}",
         "metadata": list_metadata,
-        "columnDefinitions": _columns(type(strategy)),
+        "columnDefinitions": _column_definitions(strategy.columns),
         "rows": rows,
     }
 
@@ -115,7 +115,7 @@ def _bookmark(kind: Kind, obj: Object, media: Media) -> Object:
         return {
             "kind": TABLE, "apiVersion": f"meta.k8s.io/{media.version}",
             "metadata": {"resourceVersion": obj["metadata"]["resourceVersion"]},
-            "columnDefinitions": _columns(type(kind.strategy)),
+            "columnDefinitions": _column_definitions(kind.strategy.columns),
             "rows": [{"cells": [], "object": partial(obj, media.version)}],
         }  # fmt: skip
     return {**obj, "apiVersion": kind.resource.api_version, "kind": kind.resource.kind}

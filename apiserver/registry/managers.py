@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from apimachinery import Object
 from apimachinery.patch import apply, field_sets
+from apimachinery.patch.managers import UPDATE
 from apiserver.registry.options import WriteOptions
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def on_update(
 ) -> None:
     """Note the writer as owner of what differs from `old`; writes of the object itself do not touch status."""
     ignored = _STATUS if has_status and not subresource else None
-    managed = apply.update_managers(old, obj, manager, apply.UPDATE, subresource, now=now, ignored=ignored)
+    managed = apply.update_managers(old, obj, manager, UPDATE, subresource, now=now, ignored=ignored)
     if managed:
         obj["metadata"]["managedFields"] = managed
     else:

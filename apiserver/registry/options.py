@@ -11,9 +11,10 @@ import orjson
 from apimachinery import Object, errors
 from apimachinery import field as fields
 from apimachinery.field import FieldError
+from apimachinery.schema.decode import UnknownFields
 
 META_GROUP = "meta.k8s.io"
-FIELD_VALIDATION = {"": "warn", "Warn": "warn", "Strict": "strict", "Ignore": "ignore"}
+FIELD_VALIDATION: Mapping[str, UnknownFields] = {"": "warn", "Warn": "warn", "Strict": "strict", "Ignore": "ignore"}
 MAX_MANAGER = 128
 PROPAGATION = ("Foreground", "Background", "Orphan")
 
@@ -26,7 +27,7 @@ class WriteOptions:
 
     dry_run: bool = False
     field_manager: str = ""
-    unknown: str = "warn"
+    unknown: UnknownFields = "warn"
     force: bool = False
 
 

@@ -51,7 +51,8 @@ def choose_container(pod: Object, wanted: str) -> str:
             raise errors.bad_request(f"container {wanted} is not valid for pod {name}")
         return wanted
     if len(lists["containers"]) == 1:
-        return lists["containers"][0]
+        only: str = lists["containers"][0]
+        return only
     if not lists["containers"]:
         raise errors.bad_request(f"a container name must be specified for pod {name}")
     message = f"a container name must be specified for pod {name}, choose one of: [{' '.join(lists['containers'])}]"
