@@ -19,7 +19,6 @@ from pod_network.netlink import (
     Address,
     Link,
     Netlink,
-    NetlinkError,
     RouteEntry,
     attribute,
     link_header,
