@@ -11,8 +11,15 @@ import time
 from datetime import UTC, datetime, timedelta
 
 _RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
 )
+_ELEMENTS = tuple(
+    (element, re.compile(pattern, re.ASCII))
+    for element, pattern in (
+        ("2006", r"\d{4}"), ("-", "-"), ("01", r"\d\d"), ("-", "-"), ("02", r"\d\d"), ("T", "T"), ("15", r"\d\d"),
+        (":", ":"), ("04", r"\d\d"), (":", ":"), ("05", r"\d\d(?:[.,]\d+)?"), ("Z07:00", r"Z|[+-]\d\d:\d\d"),
+    )
+)  # fmt: skip
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -40,9 +47,17 @@ def parse(text: str) -> float:
     """Seconds since the epoch of an RFC 3339 time. Raises ValueError when it is not one."""
     match = _RFC3339.fullmatch(text)
     if match is None:
-        raise ValueError(f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse')
+        raise ValueError(_problem(text))
     year, month, day, hour, minute, second = (int(match[i]) for i in range(1, 7))
-    moment = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
+    for name, value, low, high in (
+        ("month", month, 1, 12), ("hour", hour, 0, 23), ("minute", minute, 0, 59), ("second", second, 0, 59)
+    ):  # fmt: skip
+        if not low <= value <= high:
+            raise ValueError(f'parsing time "{text}": {name} out of range')
+    try:
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        raise ValueError(f'parsing time "{text}": day out of range') from None
     epoch = (moment - _EPOCH).total_seconds()
     if match[7]:
         epoch += float(f"0.{match[7]}")
@@ -50,6 +65,17 @@ def parse(text: str) -> float:
         offset = int(match[9]) * 3600 + int(match[10]) * 60
         epoch -= offset if match[8] == "+" else -offset
     return epoch
+
+
+def _problem(text: str) -> str:
+    """Where Go's parser would stop, in its words."""
+    rest = text
+    for element, pattern in _ELEMENTS:
+        found = pattern.match(rest)
+        if found is None:
+            return f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{rest}" as "{element}"'
+        rest = rest[found.end() :]
+    return f'parsing time "{text}": extra text: "{rest}"'
 
 
 def canonical(text: str) -> str:

@@ -64,10 +64,27 @@ def test_micro_times_keep_six_digits() -> None:
     assert times.format(times.parse("2026-01-02T03:04:05Z")) == "2026-01-02T03:04:05Z"
 
 
-@pytest.mark.parametrize("wrong", ["", "2026", "2026-13-01T00:00:00Z", "2026-01-01 00:00:00"])
-def test_times_that_are_none(wrong: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
+RFC3339 = "2006-01-02T15:04:05Z07:00"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        ("", f'parsing time "" as "{RFC3339}": cannot parse "" as "2006"'),
+        ("2026", f'parsing time "2026" as "{RFC3339}": cannot parse "" as "-"'),
+        (
+            "2026-01-01 00:00:00Z",
+            f'parsing time "2026-01-01 00:00:00Z" as "{RFC3339}": cannot parse " 00:00:00Z" as "T"',
+        ),
+        ("2026-13-01T00:00:00Z", 'parsing time "2026-13-01T00:00:00Z": month out of range'),
+        ("2026-02-30T00:00:00Z", 'parsing time "2026-02-30T00:00:00Z": day out of range'),
+        ("2026-01-01T00:00:00Zx", 'parsing time "2026-01-01T00:00:00Zx": extra text: "x"'),
+    ],
+)
+def test_times_that_are_none(wrong: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=r".") as raised:
         times.parse(wrong)
+    assert str(raised.value) == problem
 
 
 @pytest.mark.parametrize(
