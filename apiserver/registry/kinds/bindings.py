@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from apimachinery import Object, errors, meta
+from apimachinery import Object, errors, meta, resources
 from apimachinery.errors import StatusError
+from apimachinery.field import FieldError
+from apiserver.registry.strategy import Strategy, register
 from apiserver.validation.pods import validate_binding
 
 TOPOLOGY_LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
+
+
+@register
+class BindingStrategy(Strategy):
+    """Creating a Binding (or posting one to a Pod's `binding`) assigns the Pod."""
+
+    resource = resources.BINDINGS
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        return validate_binding(obj)
 
 
 def assign(pod: Object, binding: Object, now: str) -> None:

@@ -129,7 +129,7 @@ class EventV1Strategy(EventStrategy):
     """The same objects as events.k8s.io/v1."""
 
     resource = resources.EVENTS_V1
-    storage = resources.EVENTS
+    storage_resource = resources.EVENTS
 
     def to_storage(self, obj: Object) -> Object:
         return to_core(obj)

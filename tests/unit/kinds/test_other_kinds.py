@@ -187,7 +187,7 @@ def test_events_are_one_storage_in_two_versions() -> None:
     assert new["apiVersion"] == "events.k8s.io/v1"
     assert (new["regarding"]["name"], new["note"], new["deprecatedCount"]) == ("web", " done ", 3)
     assert to_core(new) == core
-    assert strategy(EVENTS_V1).storage == EVENTS
+    assert strategy(EVENTS_V1).storage_resource == EVENTS
     assert strategy(EVENTS_V1).row(new)[1:] == strategy(EVENTS).row(core)[1:]
 
 
