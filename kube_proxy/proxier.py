@@ -83,6 +83,7 @@ class Proxier:
         self._triggers: dict[str, float] = {}
         self._udp: dict[Frontend, frozenset[str]] = {}
         self._wake = asyncio.Event()
+        self._look_at = 0.0
         self._pending_services = self._pending_endpoints = 0
         endpoint_slices.add_index("service", lambda obj: [key] if (key := service_key(obj)) else ())
         services.add_handler(self._on_service)
@@ -99,6 +100,8 @@ class Proxier:
         try:
             while not stop.is_set():
                 began = time.monotonic()
+                if not self._backend.needs_full_sync:
+                    await self._look()
                 full = self._backend.needs_full_sync or began - last_full > FULL_SYNC_SECONDS
                 try:
                     await self._sync(full)
@@ -112,7 +115,8 @@ class Proxier:
                     log.info("Rules are in sync again")
                 failing = False
                 backoff.reset()
-                last_full = began if full else last_full
+                if full:
+                    last_full, self._look_at = began, began + self._sync_period
                 took = time.monotonic() - began
                 pause = min(self._min_sync, took / DUTY)
                 await self._sleep(stopping, pause)
@@ -153,23 +157,28 @@ class Proxier:
 
     async def _until_changed(self, stopping: asyncio.Task[bool]) -> None:
         """Return when there is something to write; look after the rules in force meanwhile."""
-        while not self._changed and not stopping.done():
+        while not self._changed and not self._backend.needs_full_sync and not stopping.done():
             waiting = asyncio.create_task(self._wake.wait())
-            await asyncio.wait(
-                (waiting, stopping), timeout=self._sync_period, return_when=asyncio.FIRST_COMPLETED
-            )
+            due = max(0.0, self._look_at - time.monotonic())
+            await asyncio.wait((waiting, stopping), timeout=due, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
-            if not self._changed and not stopping.done():
-                try:
-                    if not await self._thread.run(self._backend.in_force):
-                        log.warning("Rules were removed by somebody else, writing them again")
-                        self._backend.forget()
-                        return
-                except NetworkError as error:
-                    log.warning("Cannot look at the rules in force", error=error)
-                self._health.updated()
+            await self._look()
         # What belongs together often comes as several events.
         await self._sleep(stopping, COALESCE_SECONDS)
+
+    async def _look(self) -> None:
+        """Every `sync_period`, however many changes there are: are our rules still there?"""
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + self._sync_period
+        try:
+            if not await self._thread.run(self._backend.in_force):
+                log.warning("Rules were removed by somebody else, writing them again")
+                self._backend.forget()
+            elif not self._changed:
+                self._health.updated()
+        except NetworkError as error:
+            log.warning("Cannot look at the rules in force", error=error)
 
     @staticmethod
     async def _sleep(stopping: asyncio.Task[bool], seconds: float) -> None:

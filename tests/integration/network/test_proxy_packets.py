@@ -241,6 +241,20 @@ async def test_flushed_rules_come_back_and_foreign_ones_stay(node: Node) -> None
     assert "-A MINE -j RETURN" in node.node.run("iptables-legacy-save -t nat")
 
 
+async def test_a_sync_that_fails_is_followed_by_a_full_one(node: Node) -> None:
+    """Somebody removes a chain that our next change leads to: the kernel refuses it, and everything is written anew."""
+    node.state.service("web", "10.96.1.1", HTTP)
+    node.state.endpoints("web", A, ports=PORTS)
+    await node.synced()
+    node.node.run("iptables-legacy -t nat -F")
+    node.node.run("iptables-legacy -t nat -X")
+    node.state.service("api", "10.96.1.2", HTTP)
+    node.state.endpoints("api", B, ports=PORTS)
+    await node.synced()
+    assert node.a.ask("10.96.1.2", 80) == f"b {A}"
+    await eventually(lambda: node.b.ask("10.96.1.1", 80, timeout=0.5).startswith("a "))
+
+
 async def test_a_restarted_proxy_removes_what_its_predecessor_left(node: Node) -> None:
     node.state.service("old", "10.96.1.7", HTTP)
     node.state.endpoints("old", A, ports=PORTS)
