@@ -39,6 +39,8 @@ def difference(a: FieldSet, b: FieldSet) -> FieldSet:
     """Paths of ``a`` that are not in ``b``."""
     if not b or not a:
         return a
+    if a == b:
+        return {}
     out: FieldSet = {}
     for key, node in a.items():
         if key == DOT:

@@ -69,6 +69,9 @@ def field_set(value: Any, node: Type) -> FieldSet:
     if isinstance(value, dict):
         struct = node.kind == t.STRUCT
         for name, part in value.items():
+            if not isinstance(part, (dict, list)):
+                out[f"f:{name}"] = LEAF
+                continue
             kind = node.field(name)
             if not is_granular(part, kind):
                 out[f"f:{name}"] = LEAF
@@ -177,7 +180,8 @@ def merge(live: Any, config: Any, node: Type) -> Any:
     if isinstance(config, dict):
         out = dict(live)
         for name, part in config.items():
-            out[name] = merge(live.get(name), part, node.field(name))
+            nested = isinstance(part, (dict, list))
+            out[name] = merge(live.get(name), part, node.field(name)) if nested else part
         return out
     return list(_merge_list(live, config, node))
 
@@ -260,7 +264,8 @@ def check_structure(value: Any, node: Type, where: str = "") -> None:
         for name, part in value.items():
             if node.kind == t.STRUCT and not node.preserve_unknown and name not in (node.fields or {}):
                 raise TypedError(f"{where}.{name}: field not declared in schema")
-            check_structure(part, node.field(name), f"{where}.{name}")
+            if isinstance(part, (dict, list)):
+                check_structure(part, node.field(name), f"{where}.{name}")
     elif isinstance(value, list) and node.kind == t.LIST:
         seen: set[str] = set()
         for i, part in enumerate(value):
