@@ -155,7 +155,9 @@ def node_facts(config: KubeProxyConfiguration) -> NodeFacts:
         localhost_node_ports=config.iptables.localhost_node_ports,
         drop_invalid=not config.conntrack.tcp_be_liberal,
         node_port_addresses=tuple(
-            text for text in config.node_port_addresses or () if text != "primary" and first_ipv4(text)
+            f"{kernel.primary_address()}/32" if text == "primary" else text
+            for text in config.node_port_addresses or ()
+            if text == "primary" or first_ipv4(text)
         ),
     )
 

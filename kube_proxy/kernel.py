@@ -7,6 +7,7 @@ set are reported and left.
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 from component_base.logs import get_logger
@@ -61,3 +62,14 @@ def _current_maximum() -> int | None:
         return int(path.read_text()) if os.access(path, os.W_OK) and path.stat().st_mode & 0o200 else None
     except OSError:
         return None
+
+
+def primary_address() -> str:
+    """The IPv4 address with which this node talks to others: the source of packets on its default route, 127.0.0.1
+    without one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])

@@ -97,6 +97,12 @@ def test_bad_flags_are_refused(flag: str) -> None:
         configuration(parser().parse_args([flag]))
 
 
+def test_node_port_addresses() -> None:
+    flags = parser().parse_args(["--nodeport-addresses=primary,192.0.2.0/24,fd00::/64"])
+    primary, network = node_facts(configuration(flags)).node_port_addresses
+    assert primary.endswith("/32") and network == "192.0.2.0/24"
+
+
 def test_durations() -> None:
     assert [parse_duration(text) for text in ("0", "30s", "1m30s", "1.5h", "100ms", 5)] == [
         0,
