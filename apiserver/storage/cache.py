@@ -21,7 +21,7 @@ from apiserver.storage.selection import Selection
 from apiserver.storage.watcher import Watcher
 
 _FEWEST_EVENTS: Final = 1_000
-_MOST_EVENTS: Final = 20_000
+_MOST_EVENTS: Final = 10_000
 _FRESH_SECONDS: Final = 75.0
 """The ring always keeps the fewest, never more than the most, and in between what is younger than this."""
 
@@ -95,11 +95,15 @@ class ResourceCache:
         self.last_change = rev
         self.received += 1
         now = asyncio.get_running_loop().time()
+        self._ring.append((now, event))
+        self.trim(now)
+        self.hub.add(event)
+
+    def trim(self, now: float) -> None:
+        """Drop old events from the ring; `now` in loop time."""
         ring = self._ring
-        ring.append((now, event))
         while len(ring) > _FEWEST_EVENTS and (len(ring) > _MOST_EVENTS or now - ring[0][0] > _FRESH_SECONDS):
             self.floor = ring.popleft()[1].rev
-        self.hub.add(event)
 
     # --- reading ----------------------------------------------------------------------------------------
 

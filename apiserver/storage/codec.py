@@ -40,7 +40,7 @@ def split(raw: bytes) -> tuple[bytes, bytes]:
     head = raw[:at]
     known = _HEADS.get(head)
     if known is None:
-        if at < 0 or head.count(b"{") != 1:
+        if at < 0 or head.count(b"{") != 1 or b'"kind":' not in head or b'"apiVersion":' not in head:
             raw = _reorder(raw)
             at = raw.find(_METADATA)
             head = raw[:at]

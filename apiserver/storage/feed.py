@@ -158,11 +158,10 @@ class Feed:
                 ended.set_result(error)
 
         def on_response(response: Any) -> None:
-            if response.created and self._history_lost(response.header):
-                on_end(RevisionCompacted())
-            elif not ended.done():
+            if not ended.done():
                 self._take(response.events)
 
+        await self._check_history()
         stream = await self._etcd.watch(self.revision + 1, on_response, on_end)
         self.watching = True
         try:
@@ -170,12 +169,12 @@ class Feed:
         finally:
             stream.cancel()
 
-    def _history_lost(self, header: Any) -> bool:
-        """True when etcd is another one than before, or was restored from an older state."""
-        lost: bool = header.revision < self.revision or header.cluster_id != self._cluster
-        if lost:
+    async def _check_history(self) -> None:
+        """Raise RevisionCompacted when etcd is another one than before, or was restored from an older state."""
+        header = await self._etcd.current()
+        if header.revision < self.revision or header.cluster_id != self._cluster:
             log.error("etcd lost revisions that it had acknowledged", had=self.revision, has=header.revision)
-        return lost
+            raise RevisionCompacted
 
     def _take(self, watched: Sequence[Any]) -> None:
         """Apply the events of one watch answer, revision by revision."""
@@ -273,6 +272,6 @@ class Feed:
 def _draft(cache: ResourceCache, key: str, value: bytes) -> Draft | None:
     try:
         return draft_of_value(key[len(cache.prefix) :], value, cache.fields_of)
-    except ValueError as problem:
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:  # also what `fields_of` trips over
         log.error("Unreadable object in etcd is left out", key=key, error=str(problem))
         return None

@@ -143,6 +143,7 @@ class Store:
         while True:
             await asyncio.sleep(self._bookmark_interval)
             for cache in self.caches:
+                cache.trim(asyncio.get_running_loop().time())
                 if cache.hub.watchers:
                     cache.hub.bookmark(self._feed.revision)
                     await asyncio.sleep(0)

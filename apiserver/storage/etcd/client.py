@@ -78,10 +78,14 @@ class Etcd:
         request = rpc.RangeRequest(key=start, range_end=end, limit=limit, revision=revision, keys_only=keys_only)
         return await self._range(request, "list", resource)
 
-    async def current_revision(self, timeout: float | None = None) -> int:
-        """Return the cluster's revision, linearizable: no acknowledged write has a later one at the call's start."""
+    async def current(self, timeout: float | None = None) -> Any:
+        """Return the `ResponseHeader` of now (`cluster_id`, `revision`), linearizable."""
         answer = await self._channel.call(_RANGE, _PROBE, repeatable=True, timeout=timeout)
-        revision: int = rpc.RangeResponse.FromString(answer).header.revision
+        return rpc.RangeResponse.FromString(answer).header
+
+    async def current_revision(self, timeout: float | None = None) -> int:
+        """Return etcd's revision: no write acknowledged before the call has a later one."""
+        revision: int = (await self.current(timeout)).revision
         return revision
 
     async def txn(self, request: Any, *, operation: str = "txn", resource: str = "") -> Any:

@@ -6,6 +6,7 @@ It never reconnects and never repeats anything: that is `channel`'s decision.
 """
 
 import asyncio
+import struct
 from collections import deque
 from collections.abc import Callable
 from typing import cast
@@ -19,6 +20,8 @@ _PING_AFTER_TICKS = 14
 _DEAD_AFTER_TICKS = 22
 """Silence, in ticks of `tick()`, before a ping and before the connection is given up; etcd
 allows a ping each 5 s."""
+_FRAME_HEAD = struct.Struct("!BHBBI")
+_MESSAGE_HEAD = struct.Struct("!BI")
 _FIRST_FRAME = frames.PREFACE + frames.frame(
     frames.SETTINGS,
     0,
@@ -84,7 +87,7 @@ class Connection(asyncio.Protocol):
         self._most_streams = 100
         self._consumed = 0
         self._silent_ticks = 0
-        self._header_blocks: dict[str, bytes] = {}
+        self._header_blocks: dict[str, tuple[bytes, bytes]] = {}
         self._good_trailers: set[bytes] = set()
         self._partial_headers: tuple[int, int, bytes] | None = None
         self.draining = False
@@ -121,7 +124,8 @@ class Connection(asyncio.Protocol):
         stream.on_message = on_message
         stream.on_end = on_end
         self._register(path, stream)
-        self._write(self._header_frame(path, stream.id))
+        before, block = self._header_frame(path)
+        self._write(before + stream.id.to_bytes(4, "big") + block)
         return stream
 
     def send(self, stream: Stream, message: bytes) -> None:
@@ -167,13 +171,15 @@ class Connection(asyncio.Protocol):
 
     # --- sending ----------------------------------------------------------------------------------------
 
-    def _header_frame(self, path: str, stream_id: int) -> bytes:
-        block = self._header_blocks.get(path)
-        if block is None:
+    def _header_frame(self, path: str) -> tuple[bytes, bytes]:
+        """Return the HEADERS frame for a path, cut where the stream's number belongs."""
+        cut = self._header_blocks.get(path)
+        if cut is None:
             extra = {"hasleader": "true"} if path.endswith("/Watch") else {}
             block = frames.grpc_request_headers(path, self._authority, secure=self._secure, extra=extra)
-            self._header_blocks[path] = block
-        return frames.frame(frames.HEADERS, frames.END_HEADERS, stream_id, block)
+            head = frames.frame(frames.HEADERS, frames.END_HEADERS, 0, block)
+            cut = self._header_blocks[path] = head[:5], head[9:]
+        return cut
 
     def _register(self, path: str, stream: Stream) -> None:
         stream.id = self._next_id
@@ -186,14 +192,18 @@ class Connection(asyncio.Protocol):
     def _start(self, path: str, message: bytes, stream: Stream) -> None:
         self._register(path, stream)
         size = len(message) + 5
-        head = self._header_frame(path, stream.id)
+        before, block = self._header_frame(path)
+        number = stream.id.to_bytes(4, "big")
         prefix = b"\x00" + len(message).to_bytes(4, "big")
         if size <= self._frame_size and size <= self._window and size <= stream.window and not self._unsent:
             self._window -= size
-            data_head = size.to_bytes(3, "big") + b"\x00\x01" + stream.id.to_bytes(4, "big")
-            self._write(b"".join((head, data_head, prefix, message)))
+            self._write(
+                b"".join(
+                    (before, number, block, size.to_bytes(3, "big"), b"\x00\x01", number, prefix, message)
+                )
+            )
         else:
-            self._write(head)
+            self._write(before + number + block)
             self._unsent.append((stream, prefix + message, True))
             self._send_unsent()
 
@@ -267,11 +277,10 @@ class Connection(asyncio.Protocol):
             data = self._rest + data
         at, size = 0, len(data)
         while size - at >= 9:
-            end = at + 9 + int.from_bytes(data[at : at + 3], "big")
+            high, low, kind, flags, stream_id = _FRAME_HEAD.unpack_from(data, at)
+            end = at + 9 + (high << 16) + low
             if end > size:
                 break
-            kind, flags = data[at + 3], data[at + 4]
-            stream_id = int.from_bytes(data[at + 5 : at + 9], "big")
             payload = data[at + 9 : end]
             at = end
             if kind == frames.DATA:
@@ -311,8 +320,12 @@ class Connection(asyncio.Protocol):
     @staticmethod
     def _stream_data(stream: Stream, on_message: Callable[[bytes], None], payload: bytes) -> None:
         """Cut a long-lived stream's bytes into messages (5 bytes of prefix, then the message)."""
+        size = len(payload)
+        if not stream.parts and size >= 5 and _MESSAGE_HEAD.unpack_from(payload)[1] + 5 == size:
+            on_message(payload[5:])  # a frame is a message: the usual case
+            return
         stream.parts.append(payload)
-        stream.have += len(payload)
+        stream.have += size
         if stream.have < stream.need:
             return
         data = b"".join(stream.parts) if len(stream.parts) > 1 else payload
