@@ -96,7 +96,10 @@ def main() -> None:
     async def run(stop: asyncio.Event) -> None:
         runtime = DockerRuntime(flags.container_runtime_endpoint, flags.cluster_name, chosen.node_name)
         kubelet = Kubelet(chosen, config, client, runtime)
-        server = await serve(kubelet)
+        try:
+            server = await serve(kubelet)
+        except OSError as error:
+            raise SystemExit(f"kubelet: cannot serve on {config.address}:{config.port}: {error}") from error
         try:
             await kubelet.run(stop)
         finally:

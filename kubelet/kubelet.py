@@ -59,6 +59,7 @@ class Kubelet:
         network: SandboxNetwork | None = None,
     ) -> None:
         self.options, self.config, self.client, self.runtime = options, config, client, runtime
+        (options.root / "pods").mkdir(parents=True, exist_ok=True, mode=0o750)
         self._given_network = network
         self._factory = InformerFactory(client)
         self._pods = self._factory.informer(PODS, field_selector=f"spec.nodeName={options.node_name}")
@@ -137,8 +138,6 @@ class Kubelet:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; containers keep running."""
-        self.options.root.mkdir(parents=True, exist_ok=True)
-        (self.options.root / "pods").mkdir(exist_ok=True, mode=0o750)
         self._factory.start()
         if self._nodes is not None:
             name = self.options.node_name

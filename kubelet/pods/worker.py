@@ -22,7 +22,7 @@ from kubelet.pods.executor import PodExecutor
 from kubelet.pods.plan import CRASH_LOOP, Situation, finished, plan_pod
 from kubelet.pods.record import PodRecord
 from kubelet.pods.state import ActionFailed, PodState, Stop, grace_period
-from kubelet.pods.status import Facts, pod_status
+from kubelet.pods.status import ENGINE_PREFIX, Facts, pod_status
 from kubelet.probes.prober import Prober
 from kubelet.runtime.types import RuntimeFailure
 from kubelet.services import Services
@@ -48,9 +48,12 @@ class PodWorker:
         self._stopped = False
         self._action: asyncio.Task[float | None] | None = None
         self._state = PodState(start_time=_start_time(pod))
+        self._before = _containers_before(pod)
         self._prober = Prober(services.runtime, self.poke, self._unhealthy, self._first_ip)
         self._executor = PodExecutor(services, pod, self._state, self._prober)
-        self._adopted = {status.id for status in services.view.record(self.uid).running()}
+        if services.view.record(self.uid).running_sandbox is not None:
+            self._state.pod_ips = tuple(one["ip"] for one in (pod.get("status") or {}).get("podIPs") or ())
+            self._watch_probes()
         services.objects.register(pod)
         self._task = asyncio.create_task(self._run(), name=f"pod {pod['metadata']['name']}")
 
@@ -146,6 +149,7 @@ class PodWorker:
                 return None
             return await self._sync()
         except ActionFailed as error:
+            log.debug("Trying again later", pod=self.pod["metadata"]["name"], reason=str(error))
             self._report()
             return error.retry_at
         except RuntimeFailure as error:
@@ -249,7 +253,8 @@ class PodWorker:
         by_name = {one["name"]: one for one in [*(spec.get("initContainers") or ()), *spec["containers"]]}
         for container_id, status in running.items():
             if status.name in by_name and status.name not in self._state.hooks_pending:
-                self._prober.add(by_name[status.name], status, adopted=container_id in self._adopted)
+                started, ready = self._before.get(container_id, (False, False))
+                self._prober.add(by_name[status.name], status, was_started=started, was_ready=ready)
 
     # -- the end -----------------------------------------------------------------------------------------
 
@@ -356,3 +361,14 @@ class PodWorker:
 def _start_time(pod: Object) -> float:
     written = (pod.get("status") or {}).get("startTime")
     return times.parse(written) if written else time.time()
+
+
+def _containers_before(pod: Object) -> dict[str, tuple[bool, bool]]:
+    """(started, ready) by container id, as the pod's status says."""
+    status = pod.get("status") or {}
+    shown = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    return {
+        one["containerID"].removeprefix(ENGINE_PREFIX): (bool(one.get("started")), bool(one.get("ready")))
+        for one in shown
+        if one.get("containerID")
+    }

@@ -62,18 +62,20 @@ class Prober:
         """Ids of containers to be killed, with the probe that gave up on them."""
         return dict(self._failed)
 
-    def add(self, container: Object, status: ContainerStatus, *, adopted: bool = False) -> None:
+    def add(
+        self, container: Object, status: ContainerStatus, *, was_started: bool = False, was_ready: bool = False
+    ) -> None:
         """Begin to probe a running container; known ones are left alone.
 
-        An `adopted` container ran before this kubelet did: its startup is not tested anew when it has no
-        readiness probe to contradict.
+        `was_started` and `was_ready` are what its pod's status said before this kubelet began: a restart of the
+        kubelet must not take a pod out of its Services.
         """
         if status.id in self._tasks:
             return
         event = self._started[status.id] = asyncio.Event()
-        if not container.get("startupProbe") or (adopted and not container.get("readinessProbe")):
+        if was_started or not container.get("startupProbe"):
             event.set()
-        if not container.get("readinessProbe"):
+        if was_ready or not container.get("readinessProbe"):
             self._ready.add(status.id)
         self._tasks[status.id] = [
             asyncio.create_task(self._run(kind, container[field], container, status), name=f"probe {kind}")
