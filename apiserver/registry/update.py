@@ -18,7 +18,7 @@ from apiserver.registry.create import create, match_namespace
 from apiserver.registry.kind import Kind, Stored
 from apiserver.registry.options import WriteOptions
 from apiserver.registry.strategy import RequestContext, UpdateRules, restore
-from apiserver.storage import Change, Claim, ClaimTaken, Entry, Remove
+from apiserver.storage import UNCHANGED, Change, Claim, ClaimTaken, Entry, Remove, Unchanged
 
 CLAIM_RETRIES = 64
 Compute = Callable[[Object], Object]
@@ -85,7 +85,7 @@ async def modify(
     )
     made: Object = {}
 
-    async def attempt(entry: Entry | None, old: Object) -> Object | Change | Remove:
+    async def attempt(entry: Entry | None, old: Object) -> Object | Change | Remove | Unchanged:
         nonlocal made
         if entry is None:
             raise kind.not_found(ctx.name)
@@ -119,11 +119,13 @@ def is_over(kind: Kind, obj: Object) -> bool:
     return kind.strategy.is_finished(obj)
 
 
-def _answer(kind: Kind, ctx: RequestContext, old: Object, obj: Object) -> Object | Change | Remove:
+def _answer(kind: Kind, ctx: RequestContext, old: Object, obj: Object) -> Object | Change | Remove | Unchanged:
     if ctx.dry_run:
         raise _DryRun
     if is_over(kind, obj):
         return Remove(kind.strategy.released_claims(old))
+    if obj == old:
+        return UNCHANGED  # The same, if in another order: nothing to write, nothing to tell watchers.
     if not kind.makes_claims:
         return obj
     claims = kind.strategy.claims(obj, old)
