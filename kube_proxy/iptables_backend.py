@@ -159,7 +159,7 @@ def cleanup() -> None:
         names.SERVICES, names.EXTERNAL_SERVICES, names.NODE_PORTS, names.POSTROUTING, names.MARK_MASQ,
         names.FORWARD, names.PROXY_FIREWALL, names.KUBELET_FIREWALL, names.CANARY,
     }  # fmt: skip
-    for table in TABLES:
+    for table in filter(iptables.in_use, TABLES):
         lines = iptables.iptables(table, "-S").splitlines()
         chains = sorted(
             chain

@@ -65,7 +65,7 @@ def _forwarding_variants() -> tuple[Variant, ...]:
 
 
 def _remove_chain(table: str, built_in: str, chain: str, variant: Variant) -> None:
-    if iptables.succeeds(table, f"-S {chain}", variant):
+    if (variant == "nft" or iptables.in_use(table)) and iptables.succeeds(table, f"-S {chain}", variant):
         iptables.delete_rule(table, built_in, f"-j {chain}", variant)
         iptables.iptables(table, f"-F {chain}", variant)
         iptables.iptables(table, f"-X {chain}", variant)

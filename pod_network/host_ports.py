@@ -92,7 +92,7 @@ def open_ports(sandbox_id: str, ip: str, pod_cidr: str, ports: Sequence[HostPort
 
 def in_use() -> bool:
     """Whether any pod has had host ports on this node (blocking); most nodes need not look further."""
-    return iptables.succeeds("nat", f"-S {DNAT_CHAIN}")
+    return iptables.in_use("nat") and iptables.succeeds("nat", f"-S {DNAT_CHAIN}")
 
 
 def close_ports(sandbox_id: str) -> None:
@@ -102,7 +102,7 @@ def close_ports(sandbox_id: str) -> None:
 
 def remove_all() -> None:
     """Remove every rule and chain of host ports (blocking)."""
-    present = set(iptables.chains("nat"))
+    present = set(iptables.chains("nat")) if iptables.in_use("nat") else set()
     if DNAT_CHAIN not in present:
         return
     for chain, rule in _JUMPS:

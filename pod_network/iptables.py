@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from pod_network.errors import NetworkError
@@ -109,6 +110,14 @@ def delete_rule(table: str, chain: str, rule: str, variant: Variant = "legacy") 
     """Take the rule out of the chain, as often as it is there."""
     while succeeds(table, f"-D {chain} {rule}", variant):
         continue
+
+
+def in_use(table: str) -> bool:
+    """Whether this namespace has the legacy table at all: looking at a table with a program would create it."""
+    try:
+        return table in Path("/proc/thread-self/net/ip_tables_names").read_text().split()
+    except OSError:
+        return False
 
 
 def chains(table: str, variant: Variant = "legacy") -> list[str]:
