@@ -118,7 +118,8 @@ def _diagnose(
     for _, rejection, hit in rejections:
         for reason, count in rejection.explain(hit):
             reasons[reason] += count
-        hopeless |= hit & rejection.hopeless
+        beyond = rejection.hopeless if isinstance(rejection.hopeless, bool) else rejection.hopeless()
+        hopeless |= hit & beyond
     by = {plugin.name for plugin, _, _ in rejections}
     if not considered[nodes.valid].all():
         by |= {plugin.name for plugin in profile.pre_filter}

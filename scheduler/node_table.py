@@ -22,7 +22,8 @@ CPU, MEMORY, EPHEMERAL_STORAGE, PODS = range(4)
 _FIRST_RESOURCES = ("cpu", "memory", "ephemeral-storage", "pods")
 _FIRST_ROWS = 64
 
-Integers = npt.NDArray[np.int64]
+# Amounts are whole numbers kept as floats: exact below 2**53, and dividing them is several times faster.
+Amounts = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int32]
 
 
@@ -73,12 +74,13 @@ class NodeTable:
         self.names: list[str] = [""] * rows
         self.resources: dict[str, int] = {name: index for index, name in enumerate(_FIRST_RESOURCES)}
         self.valid: Mask = np.zeros(rows, np.bool_)
-        self.allocatable: Integers = np.zeros((len(_FIRST_RESOURCES), rows), np.int64)
-        self.requested: Integers = np.zeros((len(_FIRST_RESOURCES), rows), np.int64)
-        self.nonzero: Integers = np.zeros((2, rows), np.int64)
+        self.allocatable: Amounts = np.zeros((len(_FIRST_RESOURCES), rows))
+        self.requested: Amounts = np.zeros((len(_FIRST_RESOURCES), rows))
+        self.nonzero: Amounts = np.zeros((2, rows))
         self.unschedulable: Mask = np.zeros(rows, np.bool_)
         self.taints: Ids = np.zeros(rows, np.int32)
         self.taint_sets: list[tuple[Taint, ...]] = [()]
+        self.taint_set_nodes: list[int] = [0]  # how many nodes have each set
         self._taint_ids: dict[tuple[Taint, ...], int] = {(): 0}
         self.labels: list[dict[str, str]] = [{} for _ in range(rows)]
         self._columns: dict[str, LabelColumn] = {}
@@ -101,6 +103,7 @@ class NodeTable:
             self.rows[name] = row
             self.names[row] = name
             self.valid[row] = True
+            self.taint_set_nodes[0] += 1
             events.add(ClusterEvent.NODE_ADDED)
         spec, status = node.get("spec") or {}, node.get("status") or {}
         if self._set_allocatable(row, amounts(status.get("allocatable"))):
@@ -124,6 +127,7 @@ class NodeTable:
         self._set_images(row, ())
         self.valid[row] = self.unschedulable[row] = False
         self.allocatable[:, row] = 0
+        self.taint_set_nodes[self.taints[row]] -= 1
         self.taints[row] = 0
         self.names[row] = ""
         self._free.append(row)
@@ -152,6 +156,8 @@ class NodeTable:
         table.resources = dict(self.resources)
         table.valid, table.unschedulable = self.valid[row : row + 1], self.unschedulable[row : row + 1]
         table.taints, table.taint_sets = self.taints[row : row + 1], self.taint_sets
+        table.taint_set_nodes = [0] * len(self.taint_sets)
+        table.taint_set_nodes[self.taints[row]] = 1
         table.allocatable = self.allocatable[:, row : row + 1]
         table.requested = self.requested[:, row : row + 1].copy()
         table.nonzero = self.nonzero[:, row : row + 1].copy()
@@ -199,7 +205,7 @@ class NodeTable:
     def _set_allocatable(self, row: int, allocatable: dict[str, int]) -> bool:
         for name in allocatable:
             self.resource(name)
-        new = np.zeros(len(self.resources), np.int64)
+        new = np.zeros(len(self.resources))
         for name, amount in allocatable.items():
             new[self.resources[name]] = amount
         changed = not np.array_equal(self.allocatable[:, row], new)
@@ -220,8 +226,11 @@ class NodeTable:
         if known is None:
             known = self._taint_ids[taints] = len(self.taint_sets)
             self.taint_sets.append(taints)
+            self.taint_set_nodes.append(0)
         unschedulable = bool(spec.get("unschedulable"))
         changed = bool(self.taints[row] != known or self.unschedulable[row] != unschedulable)
+        self.taint_set_nodes[self.taints[row]] -= 1
+        self.taint_set_nodes[known] += 1
         self.taints[row], self.unschedulable[row] = known, unschedulable
         return changed
 
@@ -243,15 +252,16 @@ class NodeTable:
 
     def _grow(self) -> None:
         old = len(self.valid)
-        wide, flat = ((0, 0), (0, old)), (0, old)
+        more = max(_FIRST_ROWS, old // 4)
+        wide, flat = ((0, 0), (0, more)), (0, more)
         self.valid, self.unschedulable = np.pad(self.valid, flat), np.pad(self.unschedulable, flat)
         self.taints = np.pad(self.taints, flat)
         self.allocatable, self.requested = np.pad(self.allocatable, wide), np.pad(self.requested, wide)
         self.nonzero = np.pad(self.nonzero, wide)
         for column in self._columns.values():
             column.ids = np.pad(column.ids, flat)
-        self.names += [""] * old
-        self.labels += [{} for _ in range(old)]
-        self.pods += [{} for _ in range(old)]
-        self._node_images += [()] * old
-        self._free += range(2 * old - 1, old - 1, -1)
+        self.names += [""] * more
+        self.labels += [{} for _ in range(more)]
+        self.pods += [{} for _ in range(more)]
+        self._node_images += [()] * more
+        self._free += range(old + more - 1, old - 1, -1)

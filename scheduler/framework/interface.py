@@ -69,12 +69,12 @@ class Rejection(NamedTuple):
     """Filter's no to some nodes.
 
     `explain(rows)` counts the reasons for the given rejected rows (a mask) and is called only when the pod
-    fits nowhere; `hopeless` marks the rejected rows on which preemption cannot help.
+    fits nowhere; so is `hopeless`, which marks the rows on which preemption cannot help.
     """
 
     rejected: Mask
     explain: Callable[[Mask], Iterable[tuple[str, int]]]
-    hopeless: Mask | bool = False
+    hopeless: Callable[[], Mask] | bool = False
 
 
 def one_reason(reason: str) -> Callable[[Mask], Iterable[tuple[str, int]]]:

@@ -58,21 +58,27 @@ class NodeResourcesFit(FilterPlugin, ScorePlugin):
         self._ignored_groups = frozenset(args.get("ignoredResourceGroups") or ())
 
     def filter(self, state: CycleState, pod: PodInfo, nodes: NodeTable) -> Rejection | None:
-        lacking = {"Too many pods": nodes.requested[PODS] + 1 > nodes.allocatable[PODS]}
-        rejected = lacking["Too many pods"].copy()
-        hopeless = np.zeros(len(rejected), np.bool_)
-        for name, amount in pod.requests.items():
-            if amount == 0 or name in self._ignored or name.partition("/")[0] in self._ignored_groups:
-                continue
-            index = nodes.resource(name)
-            allocatable = nodes.allocatable[index]
-            short = lacking[f"Insufficient {name}"] = allocatable - nodes.requested[index] < amount
-            rejected |= short
-            hopeless |= allocatable < amount
+        wanted = [
+            (nodes.resource(name), name, amount)
+            for name, amount in pod.requests.items()
+            if amount and name not in self._ignored and name.partition("/")[0] not in self._ignored_groups
+        ]
+        rejected = nodes.requested[PODS] >= nodes.allocatable[PODS]
+        for index, _, amount in wanted:
+            rejected |= nodes.allocatable[index] - nodes.requested[index] < amount
 
         def explain(rows: Mask) -> Iterable[tuple[str, int]]:
-            for reason, short in lacking.items():
-                yield reason, int(np.count_nonzero(rows & short))
+            full = nodes.requested[PODS] >= nodes.allocatable[PODS]
+            yield "Too many pods", int(np.count_nonzero(rows & full))
+            for index, name, amount in wanted:
+                short = nodes.allocatable[index] - nodes.requested[index] < amount
+                yield f"Insufficient {name}", int(np.count_nonzero(rows & short))
+
+        def hopeless() -> Mask:
+            beyond = np.zeros(len(rejected), np.bool_)
+            for index, _, amount in wanted:
+                beyond |= nodes.allocatable[index] < amount
+            return beyond
 
         return Rejection(rejected, explain, hopeless)
 

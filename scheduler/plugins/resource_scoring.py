@@ -1,17 +1,17 @@
-"""The arithmetic of the resource scores, in integers as in the original so that scores are the same.
+"""The arithmetic of the resource scores, rounded down where the original's integer arithmetic does.
 
 Each function takes requested and allocatable amounts per node, the new pod included, and the weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from scheduler.framework.interface import MAX_SCORE, Rows, Scores
-from scheduler.node_table import Integers, NodeTable
+from scheduler.node_table import Amounts, NodeTable
 from scheduler.pod_info import PodInfo
 
 DEFAULT_RESOURCES: tuple[dict[str, Any], ...] = (
@@ -32,7 +32,8 @@ class Usage:
         *,
         nonzero: bool,
     ) -> None:
-        requested, allocatable, weights = [], [], []
+        self.parts: list[tuple[int, Amounts, Amounts]] = []  # weight, requested, allocatable
+        self.lacking = False
         for resource in resources:
             name = resource["name"]
             if name in ("cpu", "memory") and nonzero:
@@ -43,48 +44,58 @@ class Usage:
                 if of_pod == 0 and name not in ("cpu", "memory", "ephemeral-storage"):
                     continue  # an extended resource that the pod does not use says nothing about a node
                 used = nodes.requested[nodes.resource(name)]
-            requested.append(used[feasible] + of_pod)
-            allocatable.append(nodes.allocatable[nodes.resource(name)][feasible])
-            weights.append(int(resource.get("weight") or 1))
-        shape = (len(weights), len(feasible))
-        self.requested: Integers = np.array(requested, np.int64).reshape(shape)
-        self.allocatable: Integers = np.array(allocatable, np.int64).reshape(shape)
-        self.weights: Integers = np.array(weights, np.int64).reshape(len(weights), 1)
+            allocatable = nodes.allocatable[nodes.resource(name)].take(feasible)
+            self.lacking = self.lacking or not allocatable.all()
+            self.parts.append((int(resource.get("weight") or 1), used.take(feasible) + of_pod, allocatable))
 
-    def weighted(self, scores: Integers) -> Scores:
-        """The weighted mean over the resources that a node has."""
-        weights = np.where(self.allocatable > 0, self.weights, 0)
-        total = weights.sum(axis=0)
-        result: Scores = (scores * weights).sum(axis=0) // np.maximum(total, 1)
+    def weighted(self, score: Callable[[Amounts, Amounts], Amounts]) -> Scores:
+        """The weighted mean of `score(requested, allocatable)` over the resources that a node has."""
+        if not self.parts:
+            return np.zeros(0, np.int64)
+        total: Any = 0.0
+        weights: Any = 0.0
+        for weight, requested, allocatable in self.parts:
+            if not self.lacking:
+                total, weights = total + weight * np.floor(score(requested, allocatable)), weights + weight
+                continue
+            present = allocatable > 0
+            scores = np.floor(score(requested, np.where(present, allocatable, 1.0)))
+            total, weights = total + weight * np.where(present, scores, 0.0), weights + weight * present
+        result: Scores = (total / np.maximum(weights, 1)).astype(np.int64)
         return result
 
 
 def least_allocated(usage: Usage) -> Scores:
     """The more is free, the better."""
-    free = np.maximum(usage.allocatable - usage.requested, 0)
-    return usage.weighted(free * MAX_SCORE // np.maximum(usage.allocatable, 1))
+    return usage.weighted(lambda used, all_: np.maximum(all_ - used, 0.0) * MAX_SCORE / all_)
 
 
 def most_allocated(usage: Usage) -> Scores:
     """The more is taken, the better."""
-    taken = np.minimum(usage.requested, usage.allocatable)
-    return usage.weighted(taken * MAX_SCORE // np.maximum(usage.allocatable, 1))
+    return usage.weighted(lambda used, all_: np.minimum(used, all_) * MAX_SCORE / all_)
 
 
 def requested_to_capacity_ratio(usage: Usage, shape: Sequence[Mapping[str, int]]) -> Scores:
     """A broken line through the points of `shape` (utilization in percent to a score of 0 to 10)."""
-    points = sorted((point["utilization"], point["score"]) for point in shape)
-    utilization = np.minimum(usage.requested * 100 // np.maximum(usage.allocatable, 1), 100)
-    scores = np.interp(utilization, [x for x, _ in points], [y * (MAX_SCORE // 10) for _, y in points])
-    return usage.weighted(scores.astype(np.int64))
+    points = sorted((point["utilization"], point["score"] * (MAX_SCORE // 10)) for point in shape)
+    utilizations, scores = [x for x, _ in points], [y for _, y in points]
+    return usage.weighted(
+        lambda used, all_: np.interp(np.floor(np.minimum(used * 100 / all_, 100.0)), utilizations, scores)
+    )
 
 
 def balanced_allocation(usage: Usage) -> Scores:
-    """The closer the resources' fractions are to each other, the better."""
-    present = usage.allocatable > 0
-    fractions = np.minimum(usage.requested / np.maximum(usage.allocatable, 1), 1.0)
-    count = np.maximum(present.sum(axis=0), 1)
-    mean = np.where(present, fractions, 0.0).sum(axis=0) / count
-    variance = (np.where(present, fractions - mean, 0.0) ** 2).sum(axis=0) / count
-    scores: Scores = ((1 - np.sqrt(variance)) * MAX_SCORE).astype(np.int64)
+    """The closer the resources' fractions are to each other (standard deviation), the better."""
+    if len(usage.parts) == 2 and not usage.lacking:
+        (_, used_a, all_a), (_, used_b, all_b) = usage.parts
+        deviation = np.abs(np.minimum(used_a / all_a, 1.0) - np.minimum(used_b / all_b, 1.0)) / 2
+    else:
+        allocatable = np.stack([part[2] for part in usage.parts])
+        present = allocatable > 0
+        used = np.stack([part[1] for part in usage.parts])
+        fractions = np.where(present, np.minimum(used / np.where(present, allocatable, 1.0), 1.0), 0.0)
+        count = np.maximum(present.sum(axis=0), 1)
+        mean = fractions.sum(axis=0) / count
+        deviation = np.sqrt((np.where(present, fractions - mean, 0.0) ** 2).sum(axis=0) / count)
+    scores: Scores = ((1 - deviation) * MAX_SCORE).astype(np.int64)
     return scores

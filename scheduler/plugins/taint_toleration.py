@@ -46,35 +46,38 @@ class TaintToleration(FilterPlugin, ScorePlugin):
     }
 
     def filter(self, state: CycleState, pod: PodInfo, nodes: NodeTable) -> Rejection | None:
-        if not nodes.taints.any():
-            return None
         repelled: dict[int, Taint] = {}
-        for taint_set in np.unique(nodes.taints):
-            first = next(iter(untolerated(nodes.taint_sets[taint_set], pod.tolerations, _REPELLING)), None)
-            if first is not None:
-                repelled[int(taint_set)] = first
+        for taint_set, count in enumerate(nodes.taint_set_nodes):
+            if count and taint_set:
+                taints = nodes.taint_sets[taint_set]
+                first = next(iter(untolerated(taints, pod.tolerations, _REPELLING)), None)
+                if first is not None:
+                    repelled[taint_set] = first
         if not repelled:
             return None
+        repelling = np.zeros(len(nodes.taint_sets), np.bool_)
+        repelling[list(repelled)] = True
 
         def explain(rows: Mask) -> Iterable[tuple[str, int]]:
             for taint_set, taint in repelled.items():
                 count = int(np.count_nonzero(rows & (nodes.taints == taint_set)))
                 yield f"node(s) had untolerated taint {{{taint.key}: {taint.value}}}", count
 
-        return Rejection(np.isin(nodes.taints, list(repelled)), explain, hopeless=True)
+        return Rejection(repelling[nodes.taints], explain, hopeless=True)
 
     def pre_score(self, state: CycleState, pod: PodInfo, nodes: NodeTable, feasible: Rows) -> bool:
-        return bool(nodes.taints[feasible].any())
+        tolerations = [t for t in pod.tolerations if t.get("effect") in (None, "", "PreferNoSchedule")]
+        counts = np.zeros(len(nodes.taint_sets), np.int64)
+        for taint_set, count in enumerate(nodes.taint_set_nodes):
+            if count and taint_set:
+                taints = nodes.taint_sets[taint_set]
+                counts[taint_set] = sum(1 for _ in untolerated(taints, tolerations, ("PreferNoSchedule",)))
+        state[self.name] = counts
+        return bool(counts.any())
 
     def score(self, state: CycleState, pod: PodInfo, nodes: NodeTable, feasible: Rows) -> Scores:
-        taints = nodes.taints[feasible]
-        counts = np.zeros(len(nodes.taint_sets), np.int64)
-        tolerations = [t for t in pod.tolerations if t.get("effect") in (None, "", "PreferNoSchedule")]
-        for taint_set in np.unique(taints):
-            counts[taint_set] = sum(
-                1 for _ in untolerated(nodes.taint_sets[taint_set], tolerations, ("PreferNoSchedule",))
-            )
-        return counts[taints]
+        counts: Scores = state[self.name]
+        return counts[nodes.taints[feasible]]
 
     def normalize(self, state: CycleState, pod: PodInfo, scores: Scores) -> Scores:
         return default_normalize(scores, reverse=True)
