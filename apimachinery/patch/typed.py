@@ -79,7 +79,7 @@ def field_set(value: Any, node: Type) -> FieldSet:
             below = field_set(part, kind)
             if not struct and below:
                 below[DOT] = LEAF
-            if below or isinstance(part, dict):  # an empty keyed list states nothing
+            if below or part == {}:  # an empty keyed list states nothing
                 out[f"f:{name}"] = below or LEAF
         return out
     for element, part in _by_element(value, node).items():

@@ -106,7 +106,10 @@ class Compiler:
         self._defaults = static_defaults or {}
         self._string = cs.nullable_schema(cs.str_schema(strict=True))
         self._boolean = cs.nullable_schema(cs.bool_schema(strict=True))
-        self._number = cs.nullable_schema(cs.float_schema())
+        # An integer stays one: 1 must not come back as 1.0.
+        self._number = cs.nullable_schema(
+            cs.union_schema([cs.int_schema(strict=True), cs.float_schema(strict=True)], mode="left_to_right")
+        )
         self._any = cs.any_schema()
         self._object = cs.nullable_schema(cs.dict_schema(cs.str_schema(strict=True), self._any, strict=True))
         self._leaves: dict[str, CoreSchema] = {

@@ -97,6 +97,8 @@ def _locate(root: Type, location: Sequence[int | str]) -> tuple[list[str], Type 
             node = node.item
         elif node.kind == t.ONE_OF:
             node = next((a for a in node.alternatives if a.kind == part), t.ANYTHING)
+        else:
+            break  # the location goes on into the choices of a union
     return path, struct, node
 
 

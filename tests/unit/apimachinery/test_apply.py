@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from apimachinery import Object, errors
 from apimachinery.meta import deep_copy
@@ -357,3 +359,53 @@ def test_set_algebra() -> None:
     assert field_sets.union(b, {"f:x": {}}) == {"f:x": {".": {}, "f:y": {}}}
     assert field_sets.recursive_difference(a, {"f:x": {}}) == {"f:z": {}}
     assert [field_sets.render(p) for p in field_sets.paths(a)] == [".x", ".z", ".x.y"]
+
+
+_names = st.sampled_from(["a", "b", "c"])
+_containers = st.lists(
+    st.fixed_dictionaries({"name": _names}, optional={"image": _names, "args": st.lists(_names, max_size=2)}),
+    min_size=1,  # an empty keyed list states nothing
+    max_size=3,
+    unique_by=lambda c: str(c["name"]),
+)
+_configurations = st.builds(
+    lambda labels, containers: {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p", "namespace": "n", **({"labels": labels} if labels else {})},
+        "spec": {"containers": containers},
+    },
+    st.dictionaries(_names, _names, max_size=3),
+    _containers,
+)
+
+
+def states(live: Any, config: Any) -> bool:
+    """Say whether everything in the configuration is in the live value."""
+    if isinstance(config, dict):
+        return all(states(live.get(k), v) for k, v in config.items())
+    if isinstance(config, list) and config and isinstance(config[0], dict):
+        by_name = {item["name"]: item for item in live}
+        return all(states(by_name.get(item["name"]), item) for item in config)
+    return bool(live == config)
+
+
+@settings(max_examples=60)
+@given(_configurations, _configurations, _configurations)
+def test_whatever_is_applied_is_there_and_stays_there(one: Object, two: Object, three: Object) -> None:
+    live = ssa.apply(None, one, "first", now=T1)
+    live = ssa.apply(live, two, "second", force=True, now=T2)
+    assert states(live, two)
+    live = ssa.apply(live, three, "first", force=True, now=T3)
+    assert states(live, three)
+    assert ssa.apply(live, three, "first", force=True, now=T1) == live
+    named = [c["name"] for c in live["spec"]["containers"]]
+    assert len(named) == len(set(named))
+
+
+@settings(max_examples=60)
+@given(_configurations, _configurations)
+def test_a_single_applier_gets_exactly_what_it_states(one: Object, two: Object) -> None:
+    live = ssa.apply(ssa.apply(None, one, "me", now=T1), two, "me", now=T2)
+    live["metadata"].pop("managedFields")
+    assert live == two

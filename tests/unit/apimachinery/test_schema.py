@@ -83,6 +83,14 @@ def test_null_stays_where_there_is_no_schema() -> None:
     assert crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"] == {"default": {"a": None}, "enum": [None]}
 
 
+def test_numbers_stay_as_they_are() -> None:
+    raw = b'{"spec":{"versions":[{"schema":{"openAPIV3Schema":{"maximum":1,"minimum":0.5}}}]}}'
+    crd = schema.check(CUSTOM_RESOURCE_DEFINITIONS, raw).object
+    limits = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert orjson.dumps(limits) == b'{"maximum":1,"minimum":0.5}'
+    assert "of type float64" in refusal(CUSTOM_RESOURCE_DEFINITIONS, raw.replace(b"0.5", b'"0.5"'))
+
+
 PLACES = "Deployment in version \"v1\" cannot be handled as a Deployment: "
 
 
