@@ -32,6 +32,7 @@ from pod_network.errors import NetworkError
 from pod_network.wiring import PodNetwork, SandboxNetwork
 
 NETWORK_RETRY_SECONDS = 2.0
+NETWORK_CHECK_SECONDS = 30.0
 log = get_logger("kubelet")
 
 
@@ -195,6 +196,12 @@ class Kubelet:
         self.services.network = network
         self.keeper.poke()
         self.pods.poke_all()
+        while True:
+            await asyncio.sleep(NETWORK_CHECK_SECONDS)
+            try:
+                await network.check()
+            except NetworkError as error:
+                log.warning("Pod network is not in order", error=str(error))
 
     def _sandboxes(self) -> dict[str, int]:
         return {

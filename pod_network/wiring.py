@@ -85,7 +85,7 @@ class PodNetwork:
     ) -> None:
         self.pod_cidr = pod_cidr
         self._bridge = bridge
-        self._book = AddressBook(pod_cidr, state_dir / f"addresses-{bridge}.json" if state_dir else None)
+        self._book = _open_book(pod_cidr, state_dir / f"addresses-{bridge}.json" if state_dir else None)
         self._wanted_mtu = mtu
         self._mtu = 0
         self._ready = False
@@ -186,3 +186,16 @@ class PodNetwork:
                 host_ports.close_ports(gone)
             log.info("Freed the address of a sandbox that is gone", sandbox=gone)
         self._prepare()
+
+
+def _open_book(pod_cidr: str, path: Path | None) -> AddressBook:
+    """The address book; a damaged one is set aside, for `reconcile` learns everything again from the sandboxes."""
+    try:
+        return AddressBook(pod_cidr, path)
+    except NetworkError as error:
+        if path is None:
+            raise
+        aside = path.with_suffix(".damaged")
+        path.replace(aside)
+        log.error("Address book set aside", error=error, kept=str(aside))
+        return AddressBook(pod_cidr, path)

@@ -77,7 +77,8 @@ async def test_a_lost_address_book_is_learned_again_from_the_sandboxes(
 ) -> None:
     pids = [space.sleeper() for space in spaces[1:]]
     await network.setup_pod("sandbox-a", pids[0])
-    again = PodNetwork("10.77.1.0/24", spaces[0].name, state_dir=tmp_path / "lost")
+    (tmp_path / "addresses-cni0.json").write_text('{"last": "10.7')  # as good as lost
+    again = PodNetwork("10.77.1.0/24", spaces[0].name, state_dir=tmp_path)
     await again.reconcile({"sandbox-a": pids[0]})
     assert (await again.setup_pod("sandbox-b", pids[1])).ip == "10.77.1.3"
     await again.close()
