@@ -13,10 +13,13 @@ from apiserver.storage.entry import Entry
 from apiserver.storage.events import Batch, Encode, WatchEvent, bookmark
 from apiserver.storage.selection import Selection
 from apiserver.storage.watcher import Watcher
+from component_base.logs import get_logger
 
 _COALESCE_SECONDS: Final = 0.003
 _INITIAL_BATCH: Final = 200
 """Objects per batch while a watcher gets what exists."""
+
+log = get_logger("storage")
 
 
 class Group:
@@ -91,10 +94,15 @@ class Hub:
             return
         self.dispatched += len(pending)
         for group, events in self._sort(pending):
-            batch = group.batch(events)
-            if batch is not None:
+            try:
+                batch = group.batch(events)
+                if batch is not None:
+                    for watcher in list(group.watchers):
+                        watcher.deliver(batch)
+            except Exception:  # a form that cannot be encoded must not cost other watchers their events
+                log.exception("Watchers ended, their events cannot be sent", selection=str(group.selection))
                 for watcher in list(group.watchers):
-                    watcher.deliver(batch)
+                    watcher.end("broken")
         for event in pending:
             event.forget_frame()
 

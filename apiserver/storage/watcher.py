@@ -22,7 +22,7 @@ class Watcher:
     """The events of one watch. Either iterate (`async for batch in watcher`) or `pump` into a connection.
 
     `ended` says why it is over: "" (not over), "closed" (by `close`), "expired" (an ERROR event was the last one),
-    "slow". Always `close()` it.
+    "slow", "broken" (its events could not be encoded or written). Always `close()` it.
     """
 
     __slots__ = (
