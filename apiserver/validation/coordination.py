@@ -49,48 +49,47 @@ def _lease_spec(lease: Object) -> list[FieldError]:
     return errors
 
 
-def validate_event(event: Object, *, is_new_api: bool, cluster_scoped: bool) -> list[FieldError]:
-    """Check an Event. `is_new_api` is true for events.k8s.io, which asks for more.
+def validate_event(event: Object, *, is_new_api: bool) -> list[FieldError]:
+    """Check a core/v1 Event. `is_new_api`: it was sent as events.k8s.io/v1, which asks for more.
 
-    `cluster_scoped` says whether the object that the event is about has no namespace by its kind.
+    Events of the older kind have no eventTime; of them only the namespaces have to agree.
     """
     errors: list[FieldError] = []
     namespace = event["metadata"].get("namespace") or ""
     about = (event.get("involvedObject") or {}).get("namespace") or ""
-    path = "involvedObject.namespace"
-    if not about:
-        if namespace not in ("", "default") and cluster_scoped:
-            errors.append(field.invalid(path, about, "does not match event.namespace"))
-    elif namespace != about:
-        errors.append(field.invalid(path, about, "does not match event.namespace"))
-    checks.report(errors, "namespace", namespace, checks.label(namespace))
+    timed = bool(event.get("eventTime"))
+    homes = ("", "default", "kube-system") if timed else ("", "default")
+    if (namespace not in homes) if not about else (namespace != about and not timed):
+        errors.append(field.invalid("involvedObject.namespace", about, "does not match event.namespace"))
+    if timed:
+        _reporter(errors, event, "reportingController" if is_new_api else "reportingComponent")
+    checks.report(errors, "namespace", namespace, checks.subdomain(namespace))
     if is_new_api:
-        _new_event(errors, event)
+        if not timed:
+            errors.append(field.required("eventTime"))
+        kind = event.get("type") or ""
+        if kind not in ("Normal", "Warning"):
+            errors.append(field.invalid("type", "", f"has invalid value: {kind}"))
+        for name, empty in (("firstTimestamp", None), ("lastTimestamp", None), ("count", 0), ("source", {})):
+            value = event.get(name)
+            if value is not None and value != empty:
+                errors.append(field.invalid(name, "", "needs to be unset"))
     return errors
 
 
-def _new_event(errors: list[FieldError], event: Object) -> None:
-    if not event.get("eventTime"):
-        errors.append(field.required("eventTime"))
+def _reporter(errors: list[FieldError], event: Object, controller_field: str) -> None:
     controller = event.get("reportingComponent") or ""
     if not controller:
-        errors.append(field.required("reportingController"))
-    else:
-        checks.report(errors, "reportingController", controller, checks.qualified_name(controller))
-    for name, shown, limit in (
-        ("reportingInstance", "reportingInstance", _INSTANCE_LIMIT),
-        ("action", "action", _ACTION_LIMIT),
-        ("reason", "reason", _REASON_LIMIT),
-    ):
+        errors.append(field.required(controller_field))
+    checks.report(errors, controller_field, controller, checks.qualified_name(controller))
+    for name, limit in (("reportingInstance", _INSTANCE_LIMIT), ("action", _ACTION_LIMIT), ("reason", _REASON_LIMIT)):
         value = event.get(name) or ""
         if not value:
-            errors.append(field.required(shown))
-        elif len(value) > limit:
-            errors.append(field.invalid(shown, "", f"can have at most {limit} characters"))
+            errors.append(field.required(name))
+        if len(value) > limit:
+            errors.append(field.invalid(name, "", f"can have at most {limit} characters"))
     if len(event.get("message") or "") > _NOTE_LIMIT:
         errors.append(field.invalid("message", "", f"can have at most {_NOTE_LIMIT} characters"))
-    if event.get("type") not in ("Normal", "Warning"):
-        errors.append(field.invalid("type", event.get("type") or "", 'has invalid value: ' + (event.get("type") or "")))
 
 
 @lru_cache(1024)

@@ -71,14 +71,10 @@ class EventStrategy(Strategy):
     )
 
     def validate(self, obj: Object) -> list[FieldError]:
-        return super().validate(obj) + validate_event(
-            obj, is_new_api=False, cluster_scoped=_is_cluster_scoped(obj)
-        )
+        return super().validate(obj) + validate_event(obj, is_new_api=False)
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        return validate_object_meta_update(obj, old) + validate_event(
-            obj, is_new_api=False, cluster_scoped=_is_cluster_scoped(obj)
-        )
+        return validate_object_meta_update(obj, old) + validate_event(obj, is_new_api=False)
 
     def ttl(self, obj: Object) -> int | None:
         return self.settings.event_ttl
@@ -139,9 +135,7 @@ class EventV1Strategy(EventStrategy):
 
     def validate(self, obj: Object) -> list[FieldError]:
         core = to_core(obj)
-        return validate_object_meta(core) + validate_event(
-            core, is_new_api=True, cluster_scoped=_is_cluster_scoped(core)
-        )
+        return validate_object_meta(core) + validate_event(core, is_new_api=True)
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         found = super().validate_update(to_core(obj), to_core(old))
@@ -154,9 +148,3 @@ class EventV1Strategy(EventStrategy):
 
     def row(self, obj: Object) -> list[Any]:
         return super().row(to_core(obj))
-
-
-def _is_cluster_scoped(event: Object) -> bool:
-    about = event.get("involvedObject") or {}
-    resource = resources.by_kind(about.get("apiVersion") or "v1", about.get("kind") or "")
-    return resource is not None and not resource.namespaced

@@ -206,10 +206,21 @@ def test_events() -> None:
 
 
 def test_the_newer_version_of_events_asks_for_more() -> None:
-    assert create_errors(EVENTS_V1, to_events_v1(event())) == [
-        "eventTime: Required value", "reportingController: Required value", "reportingInstance: Required value",
-        "action: Required value",
+    new = to_events_v1(event())
+    assert create_errors(EVENTS_V1, new) == [
+        "eventTime: Required value",
+        'firstTimestamp: Invalid value: "": needs to be unset', 'lastTimestamp: Invalid value: "": needs to be unset',
+        'count: Invalid value: "": needs to be unset', 'source: Invalid value: "": needs to be unset',
     ]
+    for name in ("deprecatedFirstTimestamp", "deprecatedLastTimestamp", "deprecatedCount", "deprecatedSource"):
+        del new[name]
+    new["eventTime"] = "2026-01-02T03:04:05.000000Z"
+    missing = [problem for problem in create_errors(EVENTS_V1, new) if problem.endswith("Required value")]
+    assert missing == [f"{name}: Required value" for name in ("reportingController", "reportingInstance", "action")]
+    complete = new | {"reportingController": "kubelet", "reportingInstance": "node-1", "action": "Pulling"}
+    old = stored(EVENTS_V1, complete)
+    assert updated(EVENTS_V1, old, old | {"note": "other"})[1] == ['note: Invalid value: "other": field is immutable']
+    assert updated(EVENTS_V1, old, old | {"series": {"count": 2, "lastObservedTime": NOW}})[1] == []
 
 
 def test_leases() -> None:
