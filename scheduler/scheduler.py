@@ -13,6 +13,7 @@ from typing import Any
 
 from apimachinery import Object
 from apimachinery.resources import NODES, PODS
+from component_base.daemon import settle
 from component_base.logs import get_logger
 from kube_client.client import Client
 from kube_client.events import EventRecorder
@@ -77,6 +78,7 @@ class Scheduler:
         pods.add_handler(self._on_pod)
         self._informers.start()
         await self._informers.wait_synced()
+        settle()
         log.info("Scheduling", nodes=len(self.cache.nodes), pending=len(self.queue))
         try:
             async with asyncio.TaskGroup() as group:
