@@ -176,17 +176,6 @@ def timeout(message: str, retry_after: int = 0) -> StatusError:
     return StatusError(504, "Timeout", f"Timeout: {message}", details)
 
 
-def server_timeout(group: str, resource: str, operation: str, retry_after: int) -> StatusError:
-    """500 ServerTimeout: try again after ``retry_after`` seconds."""
-    message = (
-        f"The {operation} operation against {qualified(group, resource)} could not be completed at this time, "
-        "please try again."
-    )
-    return StatusError(
-        500, "ServerTimeout", message, _details(group, resource, retryAfterSeconds=retry_after)
-    )
-
-
 def too_large_resource_version(rv: int, current: int, retry_seconds: int = 1) -> StatusError:
     """504: the client asks for data newer than what the server has."""
     error = timeout(f"Too large resource version: {rv}, current: {current}", retry_seconds)

@@ -6,7 +6,6 @@ Readers never change their argument; the few writers say so in their name.
 from __future__ import annotations as _annotations
 
 import copy
-from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -153,13 +152,6 @@ def set_condition(conditions: list[Object], new: Object) -> bool:
     return True
 
 
-def remove_condition(conditions: list[Object], type: str) -> bool:
-    """Drop the condition of this type (in place) and say whether there was one."""
-    before = len(conditions)
-    conditions[:] = [entry for entry in conditions if entry.get("type") != type]
-    return len(conditions) != before
-
-
 def deep_copy(value: Any) -> Any:
     """A copy of a JSON value that shares nothing. Through its bytes, which is ten times quicker than a walk."""
     if not isinstance(value, (dict, list)):
@@ -168,13 +160,3 @@ def deep_copy(value: Any) -> Any:
         return orjson.loads(orjson.dumps(value))
     except TypeError:  # integers beyond 64 bits, or something that is not JSON
         return copy.deepcopy(value)
-
-
-def encode(obj: Any) -> bytes:
-    """JSON bytes in the order of the dict."""
-    return orjson.dumps(obj)
-
-
-def sort_by_name(objects: Iterable[Object]) -> list[Object]:
-    """Sorted by namespace, then name."""
-    return sorted(objects, key=lambda o: (namespace(o), name(o)))

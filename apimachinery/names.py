@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from apimachinery.field import FieldError, Path, invalid, too_long
@@ -27,11 +27,6 @@ _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _SUBDOMAIN_TEXT = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
     "start and end with an alphanumeric character"
-)
-_WILDCARD = rf"\*\.{_SUBDOMAIN}"
-_WILDCARD_TEXT = (
-    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist "
-    "of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character"
 )
 _LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _LABEL_1035_TEXT = (
@@ -51,27 +46,17 @@ _VALUE_TEXT = (
 _CONFIG_KEY = "[-._a-zA-Z0-9]+"
 _CONFIG_KEY_TEXT = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
 _ENV_TEXT = "a valid environment variable name must consist only of printable ASCII characters other than '='"
-_C_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
-_C_IDENTIFIER_TEXT = (
-    "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric "
-    "characters or '_'"
-)
 _PERCENT = "[0-9]+%"
 _PERCENT_TEXT = "a valid percent string must be a numeric string followed by an ending '%'"
-_HEADER = "[-A-Za-z0-9]+"
-_HEADER_TEXT = "a valid HTTP header must consist of alphanumeric characters or '-'"
 
 _label = re.compile(_LABEL, re.ASCII).fullmatch
 _subdomain = re.compile(_SUBDOMAIN, re.ASCII).fullmatch
-_wildcard = re.compile(_WILDCARD, re.ASCII).fullmatch
 _label_1035 = re.compile(_LABEL_1035, re.ASCII).fullmatch
 _key = re.compile(_KEY, re.ASCII).fullmatch
 _config_key = re.compile(_CONFIG_KEY, re.ASCII).fullmatch
-_c_identifier = re.compile(_C_IDENTIFIER, re.ASCII).fullmatch
 _env = re.compile(r"[ -<>-~]+", re.ASCII).fullmatch
 _port_charset = re.compile("[-a-z0-9]+", re.ASCII).fullmatch
 _percent = re.compile(_PERCENT, re.ASCII).fullmatch
-_header = re.compile(_HEADER, re.ASCII).fullmatch
 
 
 def max_len_error(length: int, unit: str = "characters") -> str:
@@ -85,11 +70,6 @@ def regex_error(text: str, pattern: str, *examples: str) -> str:
         return f"{text} (regex used for validation is '{pattern}')"
     shown = " or ".join(f"'{example}', " for example in examples)
     return f"{text} (e.g. {shown}regex used for validation is '{pattern}')"
-
-
-def inclusive_range_error(low: int, high: int) -> str:
-    """What is said of a number outside ``low`` to ``high``."""
-    return f"must be between {low} and {high}, inclusive"
 
 
 def _size(value: str) -> int:
@@ -116,14 +96,6 @@ def _subdomain_errors(value: str, unit: str) -> list[str]:
     errs = [max_len_error(SUBDOMAIN_MAX, unit)] if _size(value) > SUBDOMAIN_MAX else []
     if not _subdomain(value):
         errs.append(regex_error(_SUBDOMAIN_TEXT, _SUBDOMAIN, "example.com"))
-    return errs
-
-
-def is_wildcard_dns1123_subdomain(value: str) -> list[str]:
-    """``*.`` followed by a subdomain: hosts of an Ingress."""
-    errs = [max_len_error(SUBDOMAIN_MAX)] if _size(value) > SUBDOMAIN_MAX else []
-    if not _wildcard(value):
-        errs.append(regex_error(_WILDCARD_TEXT, _WILDCARD, "*.example.com"))
     return errs
 
 
@@ -189,13 +161,6 @@ def is_env_var_name(value: str) -> list[str]:
     return [] if _env(value) else [_ENV_TEXT]
 
 
-def is_c_identifier(value: str) -> list[str]:
-    """Names that a programming language would take."""
-    if _c_identifier(value):
-        return []
-    return [regex_error(_C_IDENTIFIER_TEXT, _C_IDENTIFIER, "my_name", "MY_NAME", "MyName")]
-
-
 def is_port_name(value: str) -> list[str]:
     """IANA service names: at most 15 of ``-a-z0-9`` with a letter among them."""
     errs = [max_len_error(15)] if _size(value) > 15 else []
@@ -210,19 +175,9 @@ def is_port_name(value: str) -> list[str]:
     return errs
 
 
-def is_port_number(value: int) -> list[str]:
-    """1 to 65535."""
-    return [] if 1 <= value <= 65535 else [inclusive_range_error(1, 65535)]
-
-
 def is_percent(value: str) -> list[str]:
     """``25%``."""
     return [] if _percent(value) else [regex_error(_PERCENT_TEXT, _PERCENT, "1%", "93%")]
-
-
-def is_http_header_name(value: str) -> list[str]:
-    """Names of probe headers."""
-    return [] if _header(value) else [regex_error(_HEADER_TEXT, _HEADER, "X-Header-Name")]
 
 
 def is_ip(value: str) -> list[str]:
@@ -232,17 +187,6 @@ def is_ip(value: str) -> list[str]:
     except ValueError:
         return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
     return []
-
-
-def is_cidr(value: str) -> list[str]:
-    """Address range in CIDR form."""
-    try:
-        if "/" in value:
-            ipaddress.ip_network(value, strict=False)
-            return []
-    except ValueError:
-        pass
-    return ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
 
 
 def validate_labels(labels: Mapping[str, Any] | None, path: Path) -> list[FieldError]:
@@ -267,20 +211,6 @@ def validate_annotations(annotations: Mapping[str, str] | None, path: Path) -> l
     return errs
 
 
-def is_path_segment_name(value: str) -> list[str]:
-    """Names of kinds that allow nearly anything that fits in a URL segment (RBAC)."""
-    if value in (".", ".."):
-        return [f"may not be '{value}'"]
-    return [f"may not contain '{illegal}'" for illegal in "/%" if illegal in value]
-
-
-def validate_name(
-    name: str, path: Path, check: Callable[[str], list[str]] = is_dns1123_subdomain
-) -> list[FieldError]:
-    """Field errors of ``name`` at ``path`` under one of the ``is_…`` rules."""
-    return [invalid(path, name, message) for message in check(name)]
-
-
 _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 _random = random.SystemRandom()
 
@@ -293,8 +223,3 @@ def random_suffix(length: int = 5) -> str:
 def generate_name(base: str) -> str:
     """``base`` cut so that with five random characters it stays within a label."""
     return base[: LABEL_MAX - 5] + random_suffix()
-
-
-def safe_encode(text: str) -> str:
-    """Map characters to the suffix alphabet, as hashes in generated names (pod-template-hash) are written."""
-    return "".join(_SUFFIX_ALPHABET[ord(character) % len(_SUFFIX_ALPHABET)] for character in text)
