@@ -16,7 +16,7 @@ from component_base.logs import get_logger
 _TICK_SECONDS = 0.5
 _CONNECT_SECONDS = 3.0
 _FIRST_BACKOFF_SECONDS = 0.02
-_LONGEST_BACKOFF_SECONDS = 1.0
+_LONGEST_BACKOFF_SECONDS = 0.3
 _RETRY_SECONDS = 0.05
 
 log = get_logger("etcd")
