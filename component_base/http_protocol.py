@@ -21,7 +21,8 @@ from component_base.hijack import HijackedConnection
 
 MAX_HEAD = 1 << 20  # bytes of request line and headers, as Go's http.Server
 _MAX_BEHIND_UPGRADE = 1 << 20  # bytes kept for an application that has not answered its upgrade request yet
-_BODY_LIMIT = 65536
+_BODY_LIMIT = 65536  # bytes of a request body received ahead of the application
+_JOIN_LIMIT = 32768  # bytes up to which joining parts is cheaper than handing them over one by one
 _log = logs.get_logger("serving")
 
 
@@ -293,11 +294,18 @@ class Cycle(RequestResponseCycle):
         else:
             self.transport.write(head)
 
+    def _write(self, *parts: bytes) -> None:
+        """One write for small parts; large ones are not copied together."""
+        if sum(map(len, parts)) < _JOIN_LIMIT:
+            self.transport.write(b"".join(parts))
+        else:
+            self.transport.writelines(parts)
+
     def _send_body(self, body: bytes, more_body: bool) -> None:
         if self.chunked_encoding:
             if body:
                 tail = b"\r\n" if more_body else b"\r\n0\r\n\r\n"
-                self.transport.write(b"".join((b"%x\r\n" % len(body), body, tail)))
+                self._write(b"%x\r\n" % len(body), body, tail)
             elif not more_body:
                 self.transport.write(b"0\r\n\r\n")
         elif self.scope["method"] != "HEAD":
@@ -308,8 +316,9 @@ class Cycle(RequestResponseCycle):
                 if not more_body and self.expected_content_length:
                     raise RuntimeError("Response body shorter than its Content-Length")
             if self._held is not None:
-                body, self._held = self._held + body, None
-            if body:
+                head, self._held = self._held, None
+                self._write(head, body)
+            elif body:
                 self.transport.write(body)
         if not more_body:
             self.response_complete = True

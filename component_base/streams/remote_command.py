@@ -302,6 +302,8 @@ class _WebSocketSession(RemoteSession):
         self._input.drop()
         for task in self._tasks:
             task.cancel()
+        # Closing reads the peer's answer: the reading task must have let go of the connection by then.
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._socket.close()
 
 

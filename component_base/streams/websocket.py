@@ -155,8 +155,9 @@ class WebSocket:
             self._send_close(code)
             with suppress(TimeoutError, OSError):
                 async with asyncio.timeout(patience):
-                    while await self._connection.read():
-                        pass  # what arrives now was sent before the peer saw our close
+                    # What arrives before the peer's close frame was sent before it saw ours.
+                    while (late := await self._frame()) is not None and late[1] != _CLOSE:
+                        pass
         await self._connection.close()
 
 
