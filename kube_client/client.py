@@ -8,7 +8,7 @@ never cache: that is the informers' part.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
@@ -179,10 +179,12 @@ class Client:
         allow_bookmarks: bool = True,
         timeout_seconds: int | None = None,
         metadata_only: bool = False,
+        on_open: Callable[[], None] | None = None,
     ) -> AsyncGenerator[WatchEvent, None]:
         """Events after `resource_version`, until the server ends the watch (normal after `timeout_seconds`).
 
-        An ERROR event is raised as StatusError (410 Expired: list again).
+        `on_open` is called when the server has accepted the watch. An ERROR event is raised as StatusError
+        (410 Expired: list again).
         """
         seconds = timeout_seconds or WATCH_SECONDS
         parameters = {
@@ -199,6 +201,8 @@ class Client:
             if response.status_code != 200:
                 body = b"".join([chunk async for chunk in read_chunks(response)])
                 raise status_error(Answer(response.status_code, response.headers, body))
+            if on_open is not None:
+                on_open()
             async for line in _lines(read_chunks(response)):
                 try:
                     event = orjson.loads(line)

@@ -19,6 +19,7 @@ from kube_client.metrics import QueueMetrics
 from kube_client.workqueue import WorkQueue
 
 OUTAGE_DELAY = 10.0
+EXPECTED_RACES = 5
 
 log = get_logger("controller")
 
@@ -79,7 +80,7 @@ class Controller:
             log.debug("API server unavailable", controller=self.name, key=key, error=str(error))
             self._retry(key, cap=OUTAGE_DELAY)
         except StatusError as error:
-            if error.code != 409:
+            if not self._is_race(key, error):
                 self._report(key, error)
             retry_after = (error.details or {}).get("retryAfterSeconds") or 0
             self._retry(key, floor=float(retry_after))
@@ -93,6 +94,11 @@ class Controller:
             self.queue.forget(key)
             if result is not None and result.requeue_after is not None:
                 self.queue.add_after(key, result.requeue_after)
+
+    def _is_race(self, key: str, error: StatusError) -> bool:
+        """Ordinary in a world that others change too: the next attempt will see what is."""
+        expected = error.code in (404, 409) or error.has_cause("NamespaceTerminating")
+        return expected and self.queue.failures(key) < EXPECTED_RACES
 
     def _retry(self, key: str, floor: float = 0.0, cap: float = float("inf")) -> None:
         self._metrics.retried()

@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from apimachinery import Object
 from apimachinery.errors import StatusError
@@ -21,106 +21,27 @@ from component_base.daemon import Backoff
 from component_base.logs import get_logger
 from kube_client.client import Client
 from kube_client.errors import ApiUnavailable
+from kube_client.store import Indexer, Objects, Store, by_namespace, by_node_name, by_owner_uid, key_of
 
 Handler = Callable[[str, Object | None, Object], None]
-Indexer = Callable[[Object], Iterable[str]]
-Objects: TypeAlias = list[Object]  # "list" is also the name of a method below
 
 PAGE = 500
 RETRY_FIRST, RETRY_LAST = 0.2, 5.0
 HEALTHY_SECONDS = 10.0
 WATCH_SECONDS = (300, 600)
 
+__all__ = [
+    "Handler",
+    "Indexer",
+    "Informer",
+    "InformerFactory",
+    "by_namespace",
+    "by_node_name",
+    "by_owner_uid",
+    "key_of",
+]
+
 log = get_logger("informer")
-
-
-def key_of(obj: Object) -> str:
-    """`namespace/name`, or `name` for cluster-scoped objects."""
-    metadata = obj["metadata"]
-    namespace = metadata.get("namespace")
-    return f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])
-
-
-def by_namespace(obj: Object) -> Iterable[str]:
-    """Index: the object's namespace."""
-    return (obj["metadata"].get("namespace", ""),)
-
-
-def by_owner_uid(obj: Object) -> Iterable[str]:
-    """Index: uids of all owners."""
-    return [reference["uid"] for reference in obj["metadata"].get("ownerReferences") or ()]
-
-
-def by_node_name(obj: Object) -> Iterable[str]:
-    """Index: `spec.nodeName` of a Pod that has one."""
-    name = (obj.get("spec") or {}).get("nodeName")
-    return (name,) if name else ()
-
-
-class Store:
-    """Objects by key with secondary indexes; cost per change does not depend on the number of objects."""
-
-    def __init__(self) -> None:
-        self._objects: dict[str, Object] = {}
-        self._indexers: dict[str, Indexer] = {}
-        self._indexes: dict[str, dict[str, dict[str, Object]]] = {}
-
-    def __len__(self) -> int:
-        return len(self._objects)
-
-    def add_index(self, name: str, indexer: Indexer) -> None:
-        """Add an index, filling it from what is stored. Adding the same name again changes nothing."""
-        if name in self._indexers:
-            return
-        self._indexers[name] = indexer
-        index = self._indexes[name] = {}
-        for key, obj in self._objects.items():
-            for value in indexer(obj):
-                index.setdefault(value, {})[key] = obj
-
-    def get(self, key: str) -> Object | None:
-        return self._objects.get(key)
-
-    def all_keys(self) -> list[str]:
-        return list(self._objects)
-
-    def values(self) -> Objects:
-        return list(self._objects.values())
-
-    def by_index(self, name: str, value: str) -> Objects:
-        return list(self._indexes[name].get(value, {}).values())
-
-    def index_size(self, name: str, value: str) -> int:
-        return len(self._indexes[name].get(value, ()))
-
-    def set(self, key: str, obj: Object) -> Object | None:
-        """Store the object; returns the one that it replaces."""
-        old = self._objects.get(key)
-        self._objects[key] = obj
-        for name, indexer in self._indexers.items():
-            index = self._indexes[name]
-            new_values = set(indexer(obj))
-            if old is not None:
-                self._unindex(index, key, set(indexer(old)) - new_values)
-            for value in new_values:
-                index.setdefault(value, {})[key] = obj
-        return old
-
-    def remove(self, key: str) -> Object | None:
-        old = self._objects.pop(key, None)
-        if old is not None:
-            for name, indexer in self._indexers.items():
-                self._unindex(self._indexes[name], key, indexer(old))
-        return old
-
-    @staticmethod
-    def _unindex(index: dict[str, dict[str, Object]], key: str, values: Iterable[str]) -> None:
-        for value in values:
-            keys = index.get(value)
-            if keys is not None:
-                keys.pop(key, None)
-                if not keys:
-                    del index[value]
 
 
 class Informer:
@@ -134,14 +55,19 @@ class Informer:
         field_selector: str | None = None,
         label_selector: str | None = None,
         metadata_only: bool = False,
+        back: asyncio.Event | None = None,
     ) -> None:
         self.resource = resource
+        self._back = back or asyncio.Event()
         self.metadata_only = metadata_only
         self._client = client
         self._scope = (namespace, label_selector, field_selector)
         self._store = Store()
         self._handlers: list[Handler] = []
         self._revision = 0
+        self._outage = False
+        self.restored_at = 0.0
+        """When the last outage ended, on the event loop's clock: silence before then says nothing."""
         self._synced = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.add_index("namespace", by_namespace)
@@ -150,6 +76,11 @@ class Informer:
     def synced(self) -> bool:
         """True once the first list has been stored."""
         return self._synced.is_set()
+
+    @property
+    def outage(self) -> bool:
+        """True while the server cannot be watched: the copy may be old."""
+        return self._outage
 
     def add_index(self, name: str, indexer: Indexer) -> None:
         """Make `by_index(name, …)` possible; harmless when it exists already."""
@@ -211,30 +142,47 @@ class Informer:
     async def _run(self) -> None:
         backoff = Backoff(initial=RETRY_FIRST, factor=2.0, cap=RETRY_LAST, jitter=0.5)
         clock = asyncio.get_running_loop().time
-        stale, failing = True, False
+        stale = True
         while True:
             began, before = clock(), self._revision
             try:
                 if stale:
                     await self._relist()
                     stale = False
-                if failing:
-                    failing = False
-                    log.info("Listing and watching again", resource=self.resource.plural)
                 await self._watch()
             except StatusError as error:
                 # Expired, served no more, or a revision from before etcd was restored: only a list helps.
                 stale = stale or error.code in (400, 404, 410, 504)
-                if error.code != 410 and not failing:
-                    failing = True
-                    log.warning("Cannot list or watch", resource=self.resource.plural, error=str(error))
+                if error.code != 410:
+                    self._note_outage(error)
             except ApiUnavailable as error:
-                if not failing:
-                    failing = True
-                    log.warning("Cannot list or watch", resource=self.resource.plural, error=str(error))
+                self._note_outage(error)
             if self._revision != before or clock() - began > HEALTHY_SECONDS:
                 backoff.reset()
-            await asyncio.sleep(backoff.next())
+            await self._pause(backoff.next())
+
+    def _note_outage(self, error: Exception) -> None:
+        """Once per outage: thousands of attempts say no more than the first."""
+        if not self._outage:
+            self._outage = True
+            log.warning("Cannot list or watch", resource=self.resource.plural, error=str(error))
+
+    def _note_open(self) -> None:
+        if self._outage:
+            self._outage = False
+            self.restored_at = asyncio.get_running_loop().time()
+            self._back.set()
+            log.info("Watching again", resource=self.resource.plural)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not when another informer has just found the server back."""
+        if not self._outage:
+            await asyncio.sleep(seconds)
+            return
+        self._back.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._back.wait()
 
     async def _relist(self) -> None:
         namespace, label_selector, field_selector = self._scope
@@ -291,6 +239,7 @@ class Informer:
             field_selector,
             timeout_seconds=random.randint(*WATCH_SECONDS),
             metadata_only=self.metadata_only,
+            on_open=self._note_open,
         )
         async with contextlib.aclosing(events):
             async for kind, obj in events:
@@ -359,6 +308,7 @@ class InformerFactory:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._informers: dict[_Scope, Informer] = {}
+        self._back = asyncio.Event()
         self._started = False
 
     def informer(
@@ -380,7 +330,7 @@ class InformerFactory:
         informer = self._informers.get(scope)
         if informer is None or (informer.metadata_only and not metadata_only):
             informer = Informer(
-                self._client, resource, namespace, field_selector, label_selector, metadata_only
+                self._client, resource, namespace, field_selector, label_selector, metadata_only, self._back
             )
             self._informers[scope] = informer
             if self._started:

@@ -51,7 +51,10 @@ class NodeLifecycleController:
         grace = (
             self._options.node_monitor_grace_period if reported else self._options.node_startup_grace_period
         )
-        left = beat.seen + grace - now
+        # While we cannot hear, silence is ours and not the node's.
+        left = max(beat.seen, self._leases.restored_at) + grace - now
+        if left <= 0 and self._leases.outage:
+            left = 1.0
         if left <= 0:
             conditions = health.unknown_conditions(node, times.now())
             if conditions is not None:
