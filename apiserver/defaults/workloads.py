@@ -29,7 +29,7 @@ def default_deployment(deployment: Object) -> None:
         spec["revisionHistoryLimit"] = 10
     if spec.get("progressDeadlineSeconds") is None:
         spec["progressDeadlineSeconds"] = 600
-    default_pod_template(spec.get("template"))
+    _default_template(spec)
 
 
 def default_replica_set(replica_set: Object) -> None:
@@ -37,4 +37,11 @@ def default_replica_set(replica_set: Object) -> None:
     spec = replica_set.setdefault("spec", {})
     if spec.get("replicas") is None:
         spec["replicas"] = 1
-    default_pod_template(spec.get("template"))
+    _default_template(spec)
+
+
+def _default_template(spec: Object) -> None:
+    """The template is never absent: an empty one is told what it lacks."""
+    if spec.get("template") is None:
+        spec["template"] = {}
+    default_pod_template(spec["template"])

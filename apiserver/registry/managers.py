@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from apimachinery import Object
 from apimachinery.patch import apply, field_sets
 from apimachinery.patch.managers import UPDATE
+from apimachinery.patch.typed import TypedError
 from apiserver.registry.options import WriteOptions
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ def on_update(
 ) -> None:
     """Note the writer as owner of what differs from `old`; writes of the object itself do not touch status."""
     ignored = _STATUS if has_status and not subresource else None
-    managed = apply.update_managers(old, obj, manager, UPDATE, subresource, now=now, ignored=ignored)
+    try:
+        managed = apply.update_managers(old, obj, manager, UPDATE, subresource, now=now, ignored=ignored)
+    except TypedError:
+        managed = []  # Keys of list items are missing: validation will say where. Only an apply is refused for it.
     if managed:
         obj["metadata"]["managedFields"] = managed
     else:

@@ -39,7 +39,7 @@ def validate_selector_and_template(errors: Errors, spec: dict[str, Any], path: s
     # No selector at all selects nothing, an empty one everything.
     if selector is None or (sound and selector and not LabelSelector.from_object(selector).matches(labels)):
         errors.append(field.invalid(
-            f"{path}.template.metadata.labels", labels, "`selector` does not match template `labels`"
+            f"{path}.template.metadata.labels", labels or None, "`selector` does not match template `labels`"
         ))
     errors.extend(validate_pod_template(template, f"{path}.template"))
 

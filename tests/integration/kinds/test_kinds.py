@@ -101,6 +101,21 @@ async def test_an_invalid_object_is_refused_and_not_stored(client: Client, names
     assert (await refusal(client.get(DEPLOYMENTS, "meow", namespace=namespace))).code == 404
 
 
+@pytest.mark.parametrize(("spec", "expected"), [
+    ({"containers": [{}]}, "spec.containers[0].name: Required value"),
+    ({"containers": [{"name": "a", "image": "b", "ports": [{}]}]}, "ports[0].containerPort: Required value"),
+    ({"containers": [{"name": "a", "image": "b"}] * 2}, 'spec.containers[1].name: Duplicate value: "a"'),
+    ({}, "spec.containers: Required value"),
+])
+async def test_what_lacks_its_key_is_refused_by_name(
+    client: Client, namespace: str, spec: dict[str, Any], expected: str
+) -> None:
+    bad = {"metadata": {"name": "bad"}, "spec": spec}
+    error = await refusal(client.create(PODS, bad, namespace=namespace))
+    assert error.code == 422
+    assert expected in error.message
+
+
 async def test_a_cluster_ip_belongs_to_one_service(client: Client, namespace: str) -> None:
     first = await client.create(SERVICES, service(), namespace=namespace)
     address = first["spec"]["clusterIP"]

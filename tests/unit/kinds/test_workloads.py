@@ -38,6 +38,11 @@ def test_a_deployment_gets_the_official_defaults() -> None:
     ({"selector": {"matchLabels": None, "matchExpressions": [{"key": "app", "operator": "Is"}]}}, [
         'spec.selector.matchExpressions[0].operator: Invalid value: "Is": not a valid selector operator',
     ]),
+    ({"selector": None, "template": None}, [
+        "spec.selector: Required value",
+        "spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`",
+        "spec.template.spec.containers: Required value",
+    ]),
     ({"replicas": -1}, ["spec.replicas: Invalid value: -1: must be greater than or equal to 0"]),
     ({"strategy": {"type": "Recreate", "rollingUpdate": {"maxSurge": 1}}}, [
         "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'",
