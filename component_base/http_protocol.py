@@ -59,6 +59,7 @@ class Protocol(HttpToolsProtocol):
         if not self._hijacked:
             super().connection_lost(exc)
         self.connections.discard(self)
+        self.extensions = {}  # it refers back to this object
 
     def data_received(self, data: bytes) -> None:
         if self._behind_upgrade is not None:

@@ -174,11 +174,8 @@ class LeaderElector:
     async def _release(self) -> None:
         if self._seen is None or _holder(self._seen) != self.identity:
             return
-        spec = dict(self._seen["spec"]) | {
-            "holderIdentity": "",
-            "leaseDurationSeconds": 1,
-            "renewTime": times.now_micro(),
-        }
+        spec = dict(self._seen["spec"]) | {"leaseDurationSeconds": 1, "renewTime": times.now_micro()}
+        del spec["holderIdentity"]  # the server takes no empty one
         with contextlib.suppress(ApiUnavailable, StatusError, TimeoutError):
             async with asyncio.timeout(2):
                 await self._client.update(LEASES, {**self._seen, "spec": spec})

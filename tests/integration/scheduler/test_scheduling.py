@@ -265,6 +265,40 @@ async def world_pods(world: World, bound: int) -> list[Object]:
         await asyncio.sleep(0.05)
 
 
+async def test_it_goes_on_after_the_api_server_was_away(
+    world: World, scheduler: Daemon, control_plane: ControlPlane
+) -> None:
+    await world.node("a")
+    await world.pod("before")
+    assert await world.bound("before") == "a"
+    control_plane.api_server.kill()
+    await asyncio.sleep(2)
+    control_plane.api_server.start()
+    await asyncio.to_thread(control_plane.wait_ready)
+    await world.pod("after")
+    assert await world.bound("after") == "a"
+    assert scheduler.running()
+
+
+async def test_a_second_one_takes_over_at_once_when_the_first_ends_in_good_order(
+    world: World, scheduler: Daemon, control_plane: ControlPlane
+) -> None:
+    second = Daemon([*scheduler.argv, f"--secure-port={free_port()}"], scheduler.log.with_suffix(".2"))
+    second.start()
+    try:
+        await world.node("a")
+        await world.pod("p")
+        assert await world.bound("p") == "a"
+        await asyncio.to_thread(scheduler.stop)
+        await world.pod("q")
+        assert await world.bound("q") == "a"
+    finally:
+        await asyncio.to_thread(second.stop)
+        scheduler.start()
+        url = f"https://127.0.0.1:{scheduler.port}/healthz"
+        await asyncio.to_thread(scheduler.wait_healthy, url, control_plane.ca_file)
+
+
 async def test_it_shows_health_and_official_metrics(scheduler: Daemon, control_plane: ControlPlane) -> None:
     context = ssl.create_default_context(cafile=str(control_plane.ca_file))
     url = f"https://127.0.0.1:{scheduler.port}"

@@ -15,7 +15,7 @@ def elector(server: FakeServer, identity: str, duration: float = 1.0) -> LeaderE
 
 def holder(server: FakeServer) -> str:
     lease = server.get(LEASES, "kube-system/test")
-    return str(lease["spec"]["holderIdentity"]) if lease else ""
+    return str(lease["spec"].get("holderIdentity", "")) if lease else ""
 
 
 async def lead(one: LeaderElector, log: list[str], stop: asyncio.Event) -> bool:
