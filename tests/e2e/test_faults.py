@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness.cluster import Cluster, eventually
+from tests.harness.cluster import Cluster, eventually, fetch
 from tests.harness.processes import REPOSITORY
 
 NAMESPACE = "faults"
@@ -29,15 +29,13 @@ class Requests:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            done = subprocess.run(
-                ["busybox", "wget", "-q", "-T", "5", "-O", "-", self._url],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
             self.sent += 1
-            if done.returncode != 0 or "meow from" not in done.stdout:
-                self.lost.append(f"{time.strftime('%X')} {done.stderr.strip()}")
+            try:
+                answer = fetch(self._url)
+            except OSError as error:
+                answer = str(error)
+            if not answer.startswith("meow from"):
+                self.lost.append(f"{time.strftime('%X')} {answer}")
             self._stop.wait(0.03)
 
     def __enter__(self) -> Requests:
