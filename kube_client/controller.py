@@ -20,6 +20,7 @@ from kube_client.workqueue import WorkQueue
 
 OUTAGE_DELAY = 10.0
 EXPECTED_RACES = 5
+CHEAP, REST_FACTOR, LONGEST_REST = 0.002, 4.0, 0.2
 
 log = get_logger("controller")
 
@@ -29,6 +30,15 @@ class Result:
     """`requeue_after`: seconds until the key is to be looked at again though nothing changed."""
 
     requeue_after: float | None = None
+
+
+def rest(taken: float) -> float:
+    """How long a key rests after `taken` seconds of work.
+
+    What changes often and costs much (a Service of a thousand pods that start) is brought up to date in steps,
+    so that the cost of a thousand changes is not the square of a thousand. What is cheap is done at once.
+    """
+    return min(REST_FACTOR * taken, LONGEST_REST) if taken > CHEAP else 0.0
 
 
 Reconcile = Callable[[str], Awaitable[Result | None]]
@@ -69,8 +79,9 @@ class Controller:
             try:
                 await self._attempt(key)
             finally:
-                self.queue.done(key)
-                self._metrics.worked(time.perf_counter() - began)
+                taken = time.perf_counter() - began
+                self.queue.done(key, rest(taken))
+                self._metrics.worked(taken)
 
     async def _attempt(self, key: str) -> None:
         try:

@@ -17,6 +17,7 @@ K = TypeVar("K", bound=Hashable)
 
 FIRST_DELAY = 0.005
 LAST_DELAY = 1000.0
+MANY_RESTING = 1000
 
 
 class WorkQueue(Generic[K]):
@@ -31,6 +32,7 @@ class WorkQueue(Generic[K]):
         self._failures: dict[K, int] = {}
         self._due: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
+        self._resting: dict[K, float] = {}
         self._sequence = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -38,9 +40,15 @@ class WorkQueue(Generic[K]):
         return len(self._ready)
 
     def add(self, key: K) -> None:
-        """Make the key ready now; if a worker has it, it is handed out again when that worker is done."""
+        """Make the key ready now (or after its rest); if a worker has it, again when that worker is done."""
         if key in self._dirty:
             return
+        rested = self._resting.get(key)
+        if rested is not None:
+            if rested > asyncio.get_running_loop().time():
+                self._schedule(key, rested)
+                return
+            del self._resting[key]
         self._dirty.add(key)
         if key not in self._processing:
             self._push(key)
@@ -50,7 +58,9 @@ class WorkQueue(Generic[K]):
         if delay <= 0:
             self.add(key)
             return
-        due = asyncio.get_running_loop().time() + delay
+        self._schedule(key, asyncio.get_running_loop().time() + delay)
+
+    def _schedule(self, key: K, due: float) -> None:
         if key in self._due and self._due[key] <= due:
             return
         self._due[key] = due
@@ -92,11 +102,20 @@ class WorkQueue(Generic[K]):
         self._processing.add(key)
         return key
 
-    def done(self, key: K) -> None:
-        """The worker has finished with the key."""
+    def done(self, key: K, rest: float = 0.0) -> None:
+        """The worker has finished with the key, which is not handed out again for `rest` seconds."""
         self._processing.discard(key)
+        if rest > 0:
+            now = asyncio.get_running_loop().time()
+            if len(self._resting) >= MANY_RESTING:
+                self._resting = {one: until for one, until in self._resting.items() if until > now}
+            self._resting[key] = now + rest
         if key in self._dirty:
-            self._push(key)
+            if rest > 0:
+                self._dirty.discard(key)
+                self._schedule(key, self._resting[key])
+            else:
+                self._push(key)
 
     def close(self) -> None:
         """Drop the timer, so that nothing is left in the event loop."""
@@ -132,5 +151,7 @@ class WorkQueue(Generic[K]):
             due, _, key = heapq.heappop(self._heap)
             if self._due.get(key) == due:
                 del self._due[key]
+                if self._resting.get(key, 0.0) <= now:
+                    self._resting.pop(key, None)
                 self.add(key)
         self._arm()

@@ -67,3 +67,25 @@ async def test_a_cancelled_waiter_passes_its_turn_on() -> None:
     with pytest.raises(asyncio.CancelledError):
         await first
     assert await second == "a"
+
+
+async def test_a_key_that_was_costly_rests_however_it_comes_back() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    clock = asyncio.get_running_loop().time
+    queue.add("during")
+    queue.add("after")
+    for _ in range(2):
+        await queue.get()
+    queue.add("during")
+    began = clock()
+    queue.done("during", rest=0.05)
+    queue.done("after", rest=0.05)
+    queue.add("after")
+    queue.add("other")
+    assert await queue.get() == "other"
+    assert {await queue.get(), await queue.get()} == {"during", "after"}
+    assert clock() - began >= 0.049
+    queue.done("after")
+    queue.add("after")
+    assert len(queue) == 1
+    queue.close()
