@@ -89,6 +89,9 @@ class RuntimeView:
             if event.action == "destroy":
                 self.forget(event.container_id)
                 continue
+            known = self._statuses.get(event.container_id)
+            if event.action == "start" and known is not None and known.state == "running":
+                continue  # our own start, which has been looked at
             try:
                 await self.refresh(event.container_id)
             except RuntimeFailure:

@@ -25,6 +25,7 @@ from kubelet.runtime import docker_translate as translate
 from kubelet.runtime.docker_client import EngineClient
 from kubelet.runtime.docker_events import ACTIONS, EventThread
 from kubelet.runtime.docker_streams import SocketStream, stream_logs
+from kubelet.runtime.slots import Slots
 from kubelet.runtime.types import (
     ContainerSpec,
     ContainerStatus,
@@ -65,11 +66,12 @@ class DockerRuntime:
         self._filters = {"label": [f"{key}={value}" for key, value in self._owner.items()]}
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
         self._pull_pool = ThreadPoolExecutor(4, thread_name_prefix="pull")
-        self._starts = asyncio.Semaphore(STARTS_AT_ONCE)
+        self._starts = Slots(STARTS_AT_ONCE)
         self._client: EngineClient | None = None
         self._connecting = threading.Lock()
         self._events: EventThread | None = None
         self._ended: dict[str, asyncio.Event] = {}
+        self._new_sandboxes: set[str] = set()
         self._bounding = capabilities.bounding_set()
         self.privileged_works: bool | None = None
 
@@ -127,7 +129,9 @@ class DockerRuntime:
             )
             return _create(client, config, name)
 
-        return await self._call(create)
+        sandbox_id = await self._call(create)
+        self._new_sandboxes.add(sandbox_id)
+        return sandbox_id
 
     async def create_container(self, spec: ContainerSpec) -> str:
         def create(client: EngineClient) -> str:
@@ -178,8 +182,9 @@ class DockerRuntime:
             document: Mapping[str, Any] = client.inspect_container(container_id)
             return document
 
-        async with self._starts:
+        async with self._starts.taken(urgent=container_id not in self._new_sandboxes):
             document = await self._call(start)
+        self._new_sandboxes.discard(container_id)
         namespace = ((document["Config"] or {}).get("Labels") or {}).get(translate.NETNS_LABEL)
         if namespace and document["State"]["Running"]:
             await _entered(int(document["State"]["Pid"]), namespace)
