@@ -32,6 +32,14 @@ def _frees_something(pod: PodInfo, _old: Object | None, gone: Object) -> bool:
     return not wanted or any(freed.get(name) for name in wanted)
 
 
+def _shrank(pod: PodInfo, old: Object | None, new: Object) -> bool:
+    """A running pod was resized in place: only less of what the pod wants helps it."""
+    if old is None:
+        return False
+    before, after = pod_requests(old["spec"]), pod_requests(new["spec"])
+    return any(before.get(name, 0) > after.get(name, 0) for name, amount in pod.requests.items() if amount)
+
+
 def _could_fit(pod: PodInfo, _old: Object | None, node: Object) -> bool:
     allocatable = amounts((node.get("status") or {}).get("allocatable"))
     return all(amount <= allocatable.get(name, 0) for name, amount in pod.requests.items())
@@ -43,6 +51,7 @@ class NodeResourcesFit(FilterPlugin, ScorePlugin):
     name = "NodeResourcesFit"
     events: ClassVar[Events] = {
         ClusterEvent.POD_DELETED: _frees_something,
+        ClusterEvent.POD_UPDATED: _shrank,
         ClusterEvent.NODE_ADDED: _could_fit,
         ClusterEvent.NODE_ALLOCATABLE: _could_fit,
         ClusterEvent.SELF_UPDATED: None,

@@ -7,6 +7,8 @@ import struct
 import zlib
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from component_base.streams.spdy import DICTIONARY, HeaderCodec, Session, SpdyError
 
@@ -137,3 +139,17 @@ async def test_two_sessions_exchange_megabytes_and_end_in_order() -> None:
     with pytest.raises(SpdyError):
         await mine.write(b"late")
     await asyncio.gather(*tasks)
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=200, deadline=None)
+def test_no_bytes_whatever_break_the_session(junk: bytes) -> None:
+    async def feed() -> None:
+        wire = Wire()
+        for part in (b"\x80\x03" + junk, junk, b""):
+            wire.incoming.put_nowait(part)
+        session = Session(wire)
+        await session.run()
+        assert session.ended.is_set()
+
+    asyncio.run(feed())

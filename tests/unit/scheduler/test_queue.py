@@ -76,6 +76,16 @@ def test_only_an_event_that_helps_brings_a_pod_back_and_not_before_its_backoff_e
     assert names(queue) == ["a"]
 
 
+def test_a_pod_resized_in_place_helps_only_if_it_shrank() -> None:
+    queue, clock = make()
+    fail(queue, pod("a", cpu="2"), "NodeResourcesFit")
+    clock.now += 60
+    queue.on_event(ClusterEvent.POD_UPDATED, pod("x", cpu="1"), pod("x", cpu="2"))
+    assert names(queue) == []
+    queue.on_event(ClusterEvent.POD_UPDATED, pod("x", cpu="2"), pod("x", cpu="1"))
+    assert names(queue) == ["a"]
+
+
 def test_backoff_doubles_to_its_limit() -> None:
     queue, clock = make()
     queue.add(PodInfo(pod("a")))
