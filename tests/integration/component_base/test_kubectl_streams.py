@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qsl
 
+import kubernetes.client
+import kubernetes.stream
 import pytest
 
 from component_base.serving import Server
@@ -150,3 +152,25 @@ async def test_port_forward_serves_connections_until_kubectl_is_stopped(binary: 
         process.terminate()
         await process.wait()
         target.close()
+
+
+async def test_the_official_python_client_reads_output_and_exit_code(server: Server) -> None:
+    def run() -> tuple[str, str, int]:
+        configuration = kubernetes.client.Configuration(host=f"http://127.0.0.1:{server.port}")
+        api = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
+        session = kubernetes.stream.stream(
+            api.connect_get_namespaced_pod_exec,
+            "p",
+            "default",
+            command=["sh", "-c", "echo out; echo err >&2; read line; echo got $line; exit 3"],
+            stdin=True,
+            stdout=True,
+            stderr=True,
+            tty=False,
+            _preload_content=False,
+        )
+        session.write_stdin("hello\n")
+        session.run_forever(timeout=10)
+        return session.read_stdout(), session.read_stderr(), session.returncode
+
+    assert await asyncio.to_thread(run) == ("out\ngot hello\n", "err\n", 3)
