@@ -113,9 +113,11 @@ class ReplicaSetController:
                 PODS, meta.name(pod), meta.namespace(pod), preconditions={"uid": uid}
             )
         except StatusError as error:
+            known = self._pods.get(key_of(pod))
+            if not is_not_found(error) or known is None or meta.uid(known) != uid:
+                self._deleted.discard(uid)
             if is_not_found(error):
                 return
-            self._deleted.discard(uid)
             self._events.event(replica_set, "Warning", "FailedDelete", f"Error deleting: {error}")
             raise
         except ApiUnavailable:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
+import urllib.request
 from pathlib import Path
 
 from apimachinery import meta
 from apimachinery.errors import StatusError
-from apimachinery.resources import DEPLOYMENTS, NAMESPACES, NODES, PODS
+from apimachinery.resources import DEPLOYMENTS, LEASES, NAMESPACES, NODES, PODS
 from tests.harness.control_plane import ControlPlane
+from tests.harness.processes import Process
 from tests.integration.controller_manager.conftest import NODE, Cluster, HollowNode, controller_manager, until
 from tests.integration.controller_manager.test_workloads import apply, has_pods, manifest, rolled_out
 
@@ -129,3 +132,18 @@ async def test_whoever_is_killed_no_pod_is_lost_or_doubled(
         for manager in managers:
             manager.stop()
         await client.aclose()
+
+
+async def test_health_metrics_and_the_lease(cluster: Cluster, manager: Process) -> None:
+    port = next(flag.partition("=")[2] for flag in manager.argv if flag.startswith("--secure-port="))
+
+    def read(path: str) -> str:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with urllib.request.urlopen(f"https://127.0.0.1:{port}{path}", context=context) as answer:
+            return str(answer.read().decode())
+
+    assert await asyncio.to_thread(read, "/healthz") == "ok"
+    assert 'workqueue_adds_total{name="deployment"}' in await asyncio.to_thread(read, "/metrics")
+    lease = await cluster.client.get(LEASES, "kube-controller-manager", "kube-system")
+    assert lease["spec"]["holderIdentity"]
