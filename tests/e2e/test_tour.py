@@ -103,8 +103,6 @@ def test_pods_of_different_nodes_reach_each_other(cluster: Cluster, meow: str) -
             "--",
             "wget",
             "-q",
-            "-T",
-            "5",
             "-O",
             "-",
             f"http://{address}:8080/",
