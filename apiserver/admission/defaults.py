@@ -15,6 +15,7 @@ from apiserver.admission.service_accounts import ServiceAccount
 if TYPE_CHECKING:
     from apiserver.registry.catalog import Catalog
     from apiserver.registry.kind import Kind
+    from apiserver.storage import Entry
 
 
 class NamespacePhases:
@@ -34,6 +35,24 @@ class NamespacePhases:
         return None if entry is None else entry.fields.get("status.phase", "")
 
 
+class DefaultPriorityClass:
+    """Finds the globally default PriorityClass; looks again only when some class has changed."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self._seen: list[Entry] = []
+        self._found: Object | None = None
+
+    def __call__(self) -> Object | None:
+        """The default class, None when there is none."""
+        entries = self._kind.store.select()
+        if entries != self._seen:
+            defaults = [found for entry in entries if (found := entry.decode()).get("globalDefault")]
+            self._found = min(defaults, key=lambda found: found.get("value", 0), default=None)
+            self._seen = entries
+        return self._found
+
+
 def plugins(catalog: Catalog) -> list[Plugin]:
     """The plugins, in the order in which the original runs them."""
 
@@ -41,19 +60,11 @@ def plugins(catalog: Catalog) -> list[Plugin]:
         entry = await catalog.of(SERVICE_ACCOUNTS).find(namespace, name)
         return None if entry is None else entry.decode()
 
-    def default_class() -> Object | None:
-        best: Object | None = None
-        for entry in catalog.of(PRIORITY_CLASSES).store.select():
-            found = entry.decode()
-            if found.get("globalDefault") and (best is None or found.get("value", 0) < best.get("value", 0)):
-                best = found
-        return best
-
     return [
         NamespaceLifecycle(NamespacePhases(catalog.of(NAMESPACES))),
         ServiceAccount(find_account),
         NodeRestriction(),
         TaintNodesByCondition(),
-        Priority(default_class),
+        Priority(DefaultPriorityClass(catalog.of(PRIORITY_CLASSES))),
         DefaultTolerationSeconds(),
     ]

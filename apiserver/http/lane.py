@@ -15,7 +15,7 @@ from apiserver.authentication.authenticator import Authenticator
 from apiserver.authentication.impersonation import impersonate
 from apiserver.authorization.authorizer import Chain
 from apiserver.http import reading
-from apiserver.http.metrics import RequestMetrics
+from apiserver.http.metrics import LONG_RUNNING_SUBRESOURCES, RequestMetrics
 from apiserver.http.request import Message, Receive, Request, Scope, Send
 from apiserver.http.responses import send_status
 from apiserver.http.routes import Router
@@ -30,7 +30,7 @@ Handler = Callable[[Request], Awaitable[None]]
 KindHandler = Callable[[Request, Kind], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 _log = logs.get_logger("http")
-_UPDATES = {"get", "update", "patch"}
+_NAMED_VERBS = frozenset({"update", "patch"})
 
 
 def not_allowed() -> StatusError:
@@ -76,10 +76,13 @@ class Lane:
             if b"impersonate-user" in request.headers:
                 await impersonate(request, self._authorizer)
             await self._authorizer.require(request.user, route)
-            if route.is_resource:
-                await self._serve(request)
-            else:
+            if not route.is_resource:
                 await self._pass_on(request)
+            elif route.verb == "watch" or route.subresource in LONG_RUNNING_SUBRESOURCES:
+                with self._metrics.long_running(request):
+                    await self._serve(request)
+            else:
+                await self._serve(request)
         except StatusError as error:
             if request.status == 0:
                 await send_status(request, error)
@@ -110,6 +113,8 @@ class Lane:
         if not route.subresource:
             handle = self._verbs.get(route.verb)
             if handle is None or route.verb not in kind.resource.verbs:
+                raise not_allowed()
+            if (route.verb == "create" and route.name) or (route.verb in _NAMED_VERBS and not route.name):
                 raise not_allowed()
             await handle(request, kind)
             return

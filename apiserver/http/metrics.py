@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
@@ -105,14 +106,14 @@ class RequestMetrics:
             running.add_metric((key[0].upper(), *key[1:], "apiserver"), count)
         return running
 
-    def begin(self, request: Request) -> _Key:
-        """Count a long-running request in; give what this returns to `end`."""
+    @contextmanager
+    def long_running(self, request: Request) -> Iterator[None]:
+        """Count a long-running request while it lasts."""
         route = request.route
         scope = "resource" if route.name else "namespace" if route.namespace else "cluster"
         key = (route.verb, route.group, route.version, route.resource, route.subresource, scope)
         self._running[key] = self._running.get(key, 0) + 1
-        return key
-
-    def end(self, key: _Key) -> None:
-        """Count it out again."""
-        self._running[key] -= 1
+        try:
+            yield
+        finally:
+            self._running[key] -= 1
