@@ -8,6 +8,7 @@ nothing is started behind the back of the one who stops.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
@@ -18,8 +19,9 @@ from component_base.logs import get_logger
 from kubelet.containers import names_files
 from kubelet.containers.downward import PodFacts
 from kubelet.containers.environment import ConfigError
-from kubelet.containers.resources import cgroup_parent, qos_class
+from kubelet.containers.resources import cgroup_parent, pod_resources, qos_class
 from kubelet.images.manager import ImageFailed
+from kubelet.node import cgroups
 from kubelet.paths import PodPaths
 from kubelet.pods import hooks, specification
 from kubelet.pods.actions import (
@@ -103,9 +105,21 @@ class PodExecutor:
             case StopSandbox(sandbox_id):
                 await self.stop_sandbox(sandbox_id)
             case Remove(container_id):
-                await uninterrupted(self._runtime.remove(container_id))
-                self._state.messages.pop(container_id, None)
-                self._view.forget(container_id)
+                await self.remove(container_id)
+
+    async def remove(self, container_id: str) -> None:
+        """Remove an ended container, or a sandbox with its address. Raises ActionFailed, RuntimeUnavailable."""
+        known, network = self._view.find(container_id), self._services.network
+        try:
+            if known is not None and known.is_sandbox and network is not None and not host_network(self.pod):
+                await network.teardown_pod(container_id)
+            await uninterrupted(self._runtime.remove(container_id))
+        except RuntimeUnavailable:
+            raise
+        except (RuntimeFailure, NetworkError) as error:
+            raise ActionFailed(str(error), time.time() + RETRY_SECONDS) from error
+        self._state.messages.pop(container_id, None)
+        self._view.forget(container_id)
 
     def _kill_grace(self, name: str, probe: str) -> float:
         """A liveness or startup probe may have a grace period of its own."""
@@ -162,6 +176,7 @@ class PodExecutor:
             self.pod, attempt, services.pause_image, network, parent, services.config.clusterDomain
         )
         try:
+            await asyncio.to_thread(self._limit_pod, parent)
             sandbox_id = await uninterrupted(self._create_sandbox(spec))
             self._state.pod_ips = await self.connect(sandbox_id)
             await asyncio.to_thread(self._write_name_files)
@@ -171,6 +186,21 @@ class PodExecutor:
             self.event("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
             await self._discard_sandboxes()
             raise ActionFailed(str(error), time.time() + RETRY_SECONDS) from error
+
+    def _limit_pod(self, parent: str) -> None:
+        """The pod's own cgroup. A node that does not let us write it runs the pod without."""
+        if self._services.cgroup_driver != "cgroupfs":
+            return
+        try:
+            cgroups.apply(pod_resources(self.pod, parent))
+        except OSError as error:
+            log.debug("Pod cgroup not set", pod=self.pod["metadata"]["name"], error=str(error))
+
+    def forget_cgroup(self) -> None:
+        """Remove the pod's own cgroup; the kernel does it late while processes are still ending."""
+        if self._services.cgroup_driver == "cgroupfs":
+            with contextlib.suppress(OSError):
+                cgroups.remove(cgroup_parent(self.uid, qos_class(self.pod), "cgroupfs"))
 
     async def _create_sandbox(self, spec: types.SandboxSpec) -> str:
         sandbox_id = await self._runtime.create_sandbox(spec)

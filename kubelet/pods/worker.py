@@ -153,7 +153,7 @@ class PodWorker:
             self._report()
             return error.retry_at
         except RuntimeFailure as error:
-            log.info("Waiting for the container runtime", pod=self.pod["metadata"]["name"], reason=str(error))
+            log.debug("Waiting for the container runtime", pod=self.pod["metadata"]["name"], reason=str(error))
             self._report()
             return time.time() + RETRY_SECONDS
 
@@ -291,8 +291,8 @@ class PodWorker:
         if not self._gone:
             await self._delete_object()
         for status in self._record().everything():
-            await services.runtime.remove(status.id)
-            services.view.forget(status.id)
+            await self._executor.remove(status.id)
+        await asyncio.to_thread(self._executor.forget_cgroup)
         services.restarts.forget(self.uid)
         services.images.forget(self.uid)
         await services.objects.release(self.uid)

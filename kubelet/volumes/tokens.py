@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from apimachinery import Object, times
 from apimachinery.errors import StatusError
@@ -20,6 +20,7 @@ from kubelet.volumes.payload import DEFAULT_TOKEN_SECONDS, MountError
 RENEW_FRACTION = 0.8
 RENEW_AFTER = 24 * 3600.0
 JITTER = 10.0
+RETRY_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class TokenManager:
             )
         except (StatusError, ApiUnavailable) as error:
             if known is not None and now < known.expires_at:
+                self._tokens[key] = replace(known, renew_at=now + RETRY_SECONDS)
                 return
             raise MountError(f"failed to fetch token: {error}") from error
         status = answer["status"]

@@ -13,6 +13,7 @@ from kubelet.containers.environment import ConfigError
 from kubelet.containers.resources import cgroup_parent, container_resources, qos_class
 from kubelet.containers.security import security
 from kubelet.images.credentials import for_image, registry_of
+from kubelet.node import cgroups
 from kubelet.node import status as node_status
 from kubelet.pods.backoff import BackoffTable
 from kubelet.runtime.docker_client import Demultiplexer
@@ -22,7 +23,7 @@ from kubelet.runtime.docker_translate import (
     parse_time,
     status_from_inspect,
 )
-from kubelet.runtime.types import ContainerSpec, InvalidImageName, Security
+from kubelet.runtime.types import ContainerSpec, InvalidImageName, Resources, Security
 from kubelet.server.authorization import subresource
 
 
@@ -188,3 +189,18 @@ def test_taints_and_subresources() -> None:
     with pytest.raises(ValueError, match="invalid taint spec"):
         node_status.parse_taint("a=b")
     assert [subresource(path) for path in ("/metrics", "/exec/a/b/c", "/pods")] == ["metrics", "proxy", "pods"]
+
+
+def test_pod_cgroups_of_both_versions(tmp_path: Path) -> None:
+    values = Resources(cpu_shares=1024, cpu_quota=50000, cpu_period=100000, cgroup_parent="/kubepods/podx")
+    v1 = tmp_path / "v1"
+    (v1 / "cpu").mkdir(parents=True)
+    cgroups.apply(values, v1)
+    assert (v1 / "cpu/kubepods/podx/cpu.cfs_quota_us").read_text() == "50000\n"
+    assert (v1 / "memory/kubepods/podx/memory.limit_in_bytes").read_text() == "-1\n"
+    v2 = tmp_path / "v2"
+    v2.mkdir()
+    (v2 / "cgroup.controllers").write_text("cpu memory")
+    cgroups.apply(values, v2)
+    assert (v2 / "kubepods/podx/cpu.max").read_text() == "50000 100000\n"
+    assert (v2 / "kubepods/podx/cpu.weight").read_text() == "39\n"
