@@ -16,7 +16,7 @@ from apimachinery.resources import (
     SECRETS,
     SERVICE_ACCOUNTS,
 )  # fmt: skip
-from tests.integration.controller_manager.conftest import Cluster, until
+from tests.integration.controller_manager.support import Cluster, until
 from tests.integration.controller_manager.test_workloads import apply, manifest, rolled_out
 
 

@@ -13,7 +13,7 @@ from apimachinery.errors import StatusError
 from apimachinery.resources import DEPLOYMENTS, LEASES, NAMESPACES, NODES, PODS
 from tests.harness.control_plane import ControlPlane
 from tests.harness.processes import Process
-from tests.integration.controller_manager.conftest import NODE, Cluster, HollowNode, controller_manager, until
+from tests.integration.controller_manager.support import NODE, Cluster, HollowNode, controller_manager, until
 from tests.integration.controller_manager.test_workloads import apply, has_pods, manifest, rolled_out
 
 

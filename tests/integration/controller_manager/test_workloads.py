@@ -16,7 +16,7 @@ from apimachinery.resources import (
     REPLICA_SETS,
     SERVICES,
 )
-from tests.integration.controller_manager.conftest import Cluster, until
+from tests.integration.controller_manager.support import Cluster, until
 
 
 def manifest(image: str = "meow:1", replicas: int = 3, **spec: object) -> str:
