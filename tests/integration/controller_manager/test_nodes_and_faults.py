@@ -98,8 +98,7 @@ async def test_whoever_is_killed_no_pod_is_lost_or_doubled(
     client = control_plane.client()
     node = HollowNode(client)
     task = asyncio.create_task(node.run())
-    patient = ("--leader-elect-lease-duration=8s", "--leader-elect-renew-deadline=7s")
-    managers = [controller_manager(control_plane, tmp_path / name, *patient) for name in ("a", "b")]
+    managers = [controller_manager(control_plane, tmp_path / name) for name in ("a", "b")]
     for name, manager in zip(("a", "b"), managers, strict=True):
         (tmp_path / name).mkdir()
         manager.start()
