@@ -1,12 +1,13 @@
 """The limits of `bench api`: plain-ASGI handlers that do only what cannot be left out.
 
-Arguments: PORT CERT KEY ETCD. GET /object returns the bytes that POST /object brought; POST /txn parses its body and makes one bare etcd
-transaction; GET /list joins the stored objects and sends them; GET /watch is an open stream that POST /event writes to.
+Arguments: PORT CERT KEY ETCD. GET /object returns the bytes that POST /object brought; POST /txn parses its body and
+makes one bare etcd transaction; GET /list joins the lines that POST /parts brought and sends them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from typing import Any
 
@@ -16,9 +17,39 @@ import uvicorn
 from apiserver.storage.etcd.client import Etcd
 from apiserver.storage.etcd.messages import rpc
 
-_objects: list[bytes] = []
-_watchers: list[Any] = []
-_state: dict[str, Any] = {"etcd": None, "key": 0}
+
+class Limits:
+    """The application."""
+
+    def __init__(self, etcd: Etcd) -> None:
+        self._etcd = etcd
+        self._object = b""
+        self._parts: list[bytes] = []
+        self._keys = itertools.count()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        path, method = scope["path"], scope["method"]
+        if path == "/object" and method == "GET":
+            await _answer(send, self._object)
+        elif path == "/list":
+            await _answer(send, b'{"items":[' + b",".join(self._parts) + b"]}")
+        elif path == "/txn":
+            body = await _body(receive)
+            orjson.loads(body)
+            key = b"/limit/%d" % next(self._keys)
+            create = rpc.Compare(result=0, target=1, key=key, create_revision=0)
+            put = rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=body))
+            await self._etcd.txn(rpc.TxnRequest(compare=[create], success=[put]))
+            await _answer(send, body)
+        elif path == "/object":
+            self._object = await _body(receive)
+            await _answer(send, b"{}")
+        elif path == "/parts":
+            self._parts += (await _body(receive)).split(b"\n")
+            await _answer(send, b"{}")
+        else:
+            await _answer(send, b"ok")
 
 
 async def _body(receive: Any) -> bytes:
@@ -36,37 +67,16 @@ async def _answer(send: Any, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def app(scope: Any, receive: Any, send: Any) -> None:
-    """The four handlers."""
-    if scope["type"] != "http":
-        return
-    path, method = scope["path"], scope["method"]
-    if path == "/object" and method == "GET":
-        await _answer(send, _objects[0])
-    elif path == "/object":
-        _objects.append(await _body(receive))
-        await _answer(send, b"{}")
-    elif path == "/list":
-        await _answer(send, b'{"items":[' + b",".join(_objects) + b"]}")
-    elif path == "/txn":
-        body = await _body(receive)
-        orjson.loads(body)
-        _state["key"] += 1
-        key = b"/limit/%d" % _state["key"]
-        create = rpc.Compare(result=0, target=1, key=key, create_revision=0)
-        put = rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=body))
-        await _state["etcd"].txn(rpc.TxnRequest(compare=[create], success=[put]))
-        await _answer(send, body)
-
-
 def main() -> None:
+    """Serve until killed."""
     port, certificate, key, etcd = sys.argv[1:5]
-    _state["etcd"] = Etcd([etcd])
     config = uvicorn.Config(
-        app, "127.0.0.1", int(port), loop="uvloop", http="httptools", lifespan="off", access_log=False,
-        log_level="error", ssl_certfile=certificate, ssl_keyfile=key, server_header=False, date_header=False,
+        Limits(Etcd([etcd])), "127.0.0.1", int(port), loop="uvloop", http="httptools", lifespan="off",
+        access_log=False, log_level="error", ssl_certfile=certificate, ssl_keyfile=key, server_header=False,
+        date_header=False, timeout_keep_alive=3600,
     )  # fmt: skip
-    asyncio.run(uvicorn.Server(config).serve())
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(uvicorn.Server(config).serve())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 from benchmarks._report import cpu_seconds
 
+NextRequest = Callable[[], bytes | None]
+Done = Callable[[bool], None]
+
 
 @dataclass
 class Result:
@@ -28,88 +31,116 @@ class Result:
         """Server processor time per request in microseconds."""
         return self.server_cpu / self.requests * 1e6
 
+    def checked(self) -> Result:
+        """The result itself. Raises RuntimeError when a request failed."""
+        if self.errors:
+            raise RuntimeError(f"{self.errors} of {self.requests} requests failed")
+        return self
+
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, next_request: Callable[[], bytes | None], done: Callable[[bool], None]) -> None:
-        self._next, self._done = next_request, done
+    """One connection; `kept` holds the body of the last answer where that is wanted."""
+
+    def __init__(self) -> None:
         self._buffer = b""
         self._left = -1
-        self._transport: asyncio.Transport | None = None
         self._ok = False
+        self._next: NextRequest = lambda: None
+        self._done: Done = lambda ok: None
+        self.kept: bytearray | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self._transport = transport  # type: ignore[assignment]
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+
+    def begin(self, next_request: NextRequest, done: Done) -> None:
+        """Send requests until there are no more."""
+        self._next, self._done = next_request, done
         self._send()
 
     def _send(self) -> None:
         request = self._next()
-        assert self._transport is not None
-        if request is None:
-            self._transport.close()
-            return
-        self._transport.write(request)
+        if request is not None:
+            self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         if self._left < 0:
-            self._buffer += data
-            end = self._buffer.find(b"\r\n\r\n")
-            if end < 0:
+            data = self._head(data)
+            if self._left < 0:
                 return
-            head = self._buffer[:end].lower()
-            self._ok = head[9:10] == b"2"
-            at = head.find(b"content-length:")
-            if at < 0:
-                raise RuntimeError(f"no length in {head!r}")
-            length = int(head[at + 15 :].split(b"\r\n", 1)[0])
-            self._left = length - (len(self._buffer) - end - 4)
-            self._buffer = b""
-        else:
-            self._left -= len(data)
+        self._left -= len(data)
+        if self.kept is not None:
+            self.kept += data
         if self._left <= 0:
             self._left = -1
             self._done(self._ok)
             self._send()
 
+    def _head(self, data: bytes) -> bytes:
+        """Read the answer's head when it is complete; return what follows it."""
+        self._buffer += data
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return b""
+        head = self._buffer[:end].lower()
+        self._ok = head[9:10] == b"2"
+        at = head.find(b"content-length:")
+        if at < 0:
+            raise RuntimeError(f"no length in {head!r}")
+        self._left = int(head[at + 15 :].split(b"\r\n", 1)[0])
+        rest, self._buffer = self._buffer[end + 4 :], b""
+        return rest
 
-async def run(
-    port: int,
-    context: ssl.SSLContext,
-    requests: Callable[[int], bytes],
-    count: int,
-    connections: int,
-    pid: int,
-) -> Result:
-    """Sends `count` requests made by `requests(number)` over `connections` connections to 127.0.0.1:`port`."""
-    loop = asyncio.get_running_loop()
-    issued = finished = errors = 0
-    ended = asyncio.Event()
 
-    def next_request() -> bytes | None:
-        nonlocal issued
-        if issued == count:
-            return None
-        issued += 1
-        return requests(issued - 1)
+class Load:
+    """Loads one server, whose process is `pid`, through connections that stay open."""
 
-    def done(ok: bool) -> None:
-        nonlocal finished, errors
-        finished += 1
-        errors += not ok
-        if finished == count:
-            ended.set()
+    def __init__(self, port: int, ca_file: str, pid: int, connections: int) -> None:
+        self._port, self._pid, self._count = port, pid, connections
+        self._context = ssl.create_default_context(cafile=ca_file)
+        self._connections: list[_Connection] = []
 
-    cpu, begun = cpu_seconds(pid), time.monotonic()
-    for _ in range(min(connections, count)):
-        await loop.create_connection(
-            lambda: _Connection(next_request, done),
-            "127.0.0.1",
-            port,
-            ssl=context,
-            server_hostname="localhost",
-        )
-    await asyncio.wait_for(ended.wait(), 300)
-    return Result(count, time.monotonic() - begun, cpu_seconds(pid) - cpu, errors)
+    async def _open(self) -> list[_Connection]:
+        loop = asyncio.get_running_loop()
+        while len(self._connections) < self._count:
+            _, connection = await loop.create_connection(
+                _Connection, "127.0.0.1", self._port, ssl=self._context, server_hostname="localhost"
+            )
+            self._connections.append(connection)
+        return self._connections
+
+    async def run(self, requests: Callable[[int], bytes], count: int) -> Result:
+        """Send `count` requests made by `requests(number)`, and wait for the answers."""
+        connections = await self._open()
+        issued = finished = errors = 0
+        ended = asyncio.Event()
+
+        def next_request() -> bytes | None:
+            nonlocal issued
+            if issued == count:
+                return None
+            issued += 1
+            return requests(issued - 1)
+
+        def done(ok: bool) -> None:
+            nonlocal finished, errors
+            finished += 1
+            errors += not ok
+            if finished == count:
+                ended.set()
+
+        cpu, begun = cpu_seconds(self._pid), time.monotonic()
+        for connection in connections[:count]:
+            connection.begin(next_request, done)
+        await asyncio.wait_for(ended.wait(), 300)
+        return Result(count, time.monotonic() - begun, cpu_seconds(self._pid) - cpu, errors)
+
+    async def fetch(self, raw: bytes) -> bytes:
+        """The body of the answer to one request."""
+        first = (await self._open())[0]
+        first.kept = bytearray()
+        (await self.run(lambda _: raw, 1)).checked()
+        body, first.kept = bytes(first.kept), None
+        return body
 
 
 def request(method: str, path: str, token: str = "", body: bytes = b"") -> bytes:

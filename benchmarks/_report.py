@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -49,9 +47,8 @@ def _figure(value: float, unit: str) -> str:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time that a process has used so far, user and system, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+    """Processor time that a process has used so far, user and system, in seconds (Linux)."""
+    return time.clock_gettime((~pid << 3) | 2)  # the kernel's number for the clock of a process
 
 
 def resident_mib(pid: int) -> float:
