@@ -82,7 +82,7 @@ def assemble(options: Options) -> Parts:
     app = application.make(
         application.discovery_router(catalog, documents, address),
         application.health_router(health),
-        application.process_router(),
+        application.process_router(catalog),
         openapi.router(catalog),
         issuer.router(tokens, f"https://{address}/openid/v1/jwks"),
     )

@@ -55,7 +55,7 @@ class Decoder:
         if obj is None:
             return Checked({})
         findings = None
-        if unknown != "ignore" and _may_repeat_keys(raw, obj):
+        if unknown != "ignore" and strictness.may_repeat_keys(raw, obj):
             findings = strictness.Findings()
             strictness.prune(strictness.parse_pairs(raw), self._root, findings)
         if b"null" in raw:
@@ -88,13 +88,6 @@ class Decoder:
         obj = self._validator.validate_python(pruned)
         strictness.drop_nulls(obj, self._root)
         return Checked(obj, findings.unknown, findings.duplicates, findings.messages)
-
-
-def _may_repeat_keys(raw: bytes, obj: Object) -> bool:
-    """Compare the number of keys written with the number of keys read; cheap, and wrong only in fear."""
-    if raw.count(b'":') != orjson.dumps(obj).count(b'":'):
-        return True
-    return b'" :' in raw
 
 
 _static_defaults: dict[str, Any] = {}
@@ -163,12 +156,13 @@ def check(
     except ValueError as err:
         raise _cannot_be_handled(raw, value, api_version, kind, str(err)) from None
     _identify(checked.object, api_version, kind, exact=isinstance(target, Resource))
+    if unknown == "strict" and (repeated or checked.messages):
+        problems = [yaml_body.repeated_keys(repeated), *checked.messages] if repeated else checked.messages
+        problem = f"strict decoding error: {', '.join(problems)}"
+        raise _cannot_be_handled(raw, checked.object, api_version, kind, problem)
     if repeated:
         checked.duplicates = repeated + checked.duplicates
-        checked.messages = [f"yaml: unmarshal errors:\n  {text}" for text in repeated] + checked.messages
-    if unknown == "strict" and checked.messages:
-        problem = f"strict decoding error: {', '.join(checked.messages)}"
-        raise _cannot_be_handled(raw, checked.object, api_version, kind, problem)
+        checked.messages = repeated + checked.messages
     return checked
 
 

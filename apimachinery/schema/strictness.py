@@ -7,8 +7,11 @@ Decoding takes this path only when the fast one has seen a sign of trouble, so i
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+import orjson
 
 from apimachinery.schema import types as t
 from apimachinery.schema.types import Type
@@ -31,6 +34,28 @@ class Pairs(list[tuple[str, Any]]):
 def parse_pairs(raw: bytes) -> Any:
     """Parse JSON keeping every member. Raises json.JSONDecodeError."""
     return json.loads(raw, object_pairs_hook=Pairs)
+
+
+def may_repeat_keys(raw: bytes, value: Any) -> bool:
+    """Compare the number of keys written with the number of keys read; cheap, and wrong only in fear."""
+    if raw.count(b'":') != orjson.dumps(value).count(b'":'):
+        return True
+    return b'" :' in raw
+
+
+def repeated_keys(value: Any, path: str = "") -> Iterator[str]:
+    """Yield the path of every repeated member of what `parse_pairs` returned, whatever its type may be."""
+    if isinstance(value, Pairs):
+        seen: set[str] = set()
+        for key, member in value:
+            where = f"{path}.{key}" if path else key
+            if key in seen:
+                yield where
+            seen.add(key)
+            yield from repeated_keys(member, where)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from repeated_keys(item, f"{path}[{index}]")
 
 
 @dataclass

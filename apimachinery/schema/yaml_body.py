@@ -93,6 +93,11 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
+def repeated_keys(texts: list[str]) -> str:
+    """The one error that Go's parser makes of all repeated keys, as `parse` lists them."""
+    return "\n  ".join(["yaml: unmarshal errors:", *texts])
+
+
 def parse(raw: bytes | str) -> tuple[Any, list[str]]:
     """Return the value and the repeated keys (official texts). Raises ValueError when it is not YAML."""
     loader = _Loader(raw)

@@ -23,6 +23,10 @@ from component_base import metrics
 from component_base.health import HealthChecks
 
 _NONE: frozenset[str] = frozenset()
+_PATHS = (
+    "/.well-known/openid-configuration", "/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2",
+    "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version",
+)  # fmt: skip
 
 
 def lane_request(request: Request) -> LaneRequest:
@@ -135,8 +139,8 @@ def _plain(body: str, status: int) -> Response:
     return PlainTextResponse(body, status, headers=headers)
 
 
-def process_router() -> APIRouter:
-    """/version and /metrics."""
+def process_router(catalog: Catalog) -> APIRouter:
+    """/version, /metrics, and / which lists what there is."""
     router = APIRouter()
     shown = version.info()
 
@@ -153,9 +157,11 @@ def process_router() -> APIRouter:
 
     @router.get("/")
     async def paths(request: Request) -> Response:
-        app: FastAPI = request.scope["app"]
-        listed = {getattr(route, "path", "") for route in app.routes}
-        return json_response(request, {"paths": sorted(path for path in listed if path and "{" not in path)})
+        listed = set(_PATHS)
+        for group, versions in discovery.versions(catalog.resources()).items():
+            root = f"/apis/{group}" if group else "/api"
+            listed |= {root, *(f"{root}/{version}" for version in versions)}
+        return json_response(request, {"paths": sorted(listed)})
 
     return router
 

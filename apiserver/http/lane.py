@@ -31,6 +31,8 @@ KindHandler = Callable[[Request, Kind], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 _log = logs.get_logger("http")
 _NAMED_VERBS = frozenset({"update", "patch"})
+_COLLECTION_VERBS = frozenset({"create", "deletecollection"})
+_ALL_NAMESPACES_VERBS = frozenset({"list", "watch"})
 
 
 def not_allowed() -> StatusError:
@@ -116,6 +118,9 @@ class Lane:
                 raise not_allowed()
             if (route.verb == "create" and route.name) or (route.verb in _NAMED_VERBS and not route.name):
                 raise not_allowed()
+            if kind.resource.namespaced and not route.namespace and route.verb not in _ALL_NAMESPACES_VERBS:
+                # Across all namespaces one can only look.
+                raise not_allowed() if route.verb in _COLLECTION_VERBS else errors.path_not_found()
             await handle(request, kind)
             return
         sub = kind.resource.subresource(route.subresource)

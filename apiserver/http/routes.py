@@ -52,7 +52,7 @@ class Router:
 
 
 def _with_query(route: Route, query: dict[str, list[str]]) -> Route:
-    if route.verb in ("get", "list") and "watch" in query and query["watch"][0].lower() not in ("false", "0"):
+    if route.verb == "list" and "watch" in query and query["watch"][0].lower() not in ("false", "0"):
         route = replace(route, verb="watch")
     if route.verb in ("list", "watch", "deletecollection") and not route.name and "fieldSelector" in query:
         try:

@@ -14,7 +14,7 @@ from apiserver.registry import patch as patching
 from apiserver.registry import update as updating
 from apiserver.registry.catalog import Catalog
 from apiserver.registry.kind import Kind
-from apiserver.registry.options import WriteOptions, delete_options, write_options
+from apiserver.registry.options import DeleteOptions, WriteOptions, delete_options, write_options
 from apiserver.registry.strategy import RequestContext
 
 
@@ -70,7 +70,7 @@ class Writer:
     async def delete(self, request: Request, kind: Kind) -> None:
         """DELETE of an object."""
         media = self._media(request)
-        options = delete_options(await self._options_body(request), request.query)
+        options = await self._delete_options(request)
         ctx = self.context(request, kind, dry_run=options.dry_run)
         outcome = await deleting.delete(kind, ctx, options)
         if outcome.removed and not kind.strategy.returns_deleted_object:
@@ -82,7 +82,7 @@ class Writer:
     async def delete_collection(self, request: Request, kind: Kind) -> None:
         """DELETE of a collection, narrowed by selectors."""
         media = negotiate(request.headers.get(b"accept"), tables.LIST_FORMS)
-        options = delete_options(await self._options_body(request), request.query)
+        options = await self._delete_options(request)
         page = await reading.find(request, kind)
         ctx = self.context(request, kind, dry_run=options.dry_run)
         done = await deleting.delete_collection(kind, ctx, options, page.entries)
@@ -102,11 +102,10 @@ class Writer:
         return kind.internal(found.object)
 
     @staticmethod
-    async def _options_body(request: Request) -> bytes:
+    async def _delete_options(request: Request) -> DeleteOptions:
         body = await request.body()
-        if body:
-            body_type(request.headers.get(b"content-type"), (JSON,))
-        return body
+        content = body_type(request.headers.get(b"content-type")) if body else JSON
+        return delete_options(body, request.query, content)
 
     @staticmethod
     def _media(request: Request) -> Media:

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from apimachinery import Object, errors
 from apimachinery import field as fields
 from apimachinery.field import FieldError
+from apimachinery.schema import decode
 from apimachinery.schema.decode import UnknownFields
 
 META_GROUP = "meta.k8s.io"
+_DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 FIELD_VALIDATION: Mapping[str, UnknownFields] = {"": "warn", "Warn": "warn", "Strict": "strict", "Ignore": "ignore"}
 MAX_MANAGER = 128
 PROPAGATION = ("Foreground", "Background", "Orphan")
@@ -94,19 +94,13 @@ def _dry_run(values: Sequence[str], problems: list[FieldError]) -> bool:
     return bool(values)
 
 
-def delete_options(body: bytes, query: Query) -> DeleteOptions:
+def delete_options(body: bytes, query: Query, content_type: str = "application/json") -> DeleteOptions:
     """Read DeleteOptions from the body, else from the query. Raises StatusError 400 or 422."""
-    given: dict[str, Any] = {}
+    given: dict[str, Any]
     if body.strip():
-        try:
-            given = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise errors.bad_request(f"couldn't get version/kind; json parse error: {error}") from None
-        if not isinstance(given, dict):
-            raise errors.bad_request(
-                "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct"
-            )
-        if given.get("kind") not in (None, "", "DeleteOptions"):
+        found = decode.check(_DELETE_OPTIONS, body, "ignore", content_type=content_type, api_version="v1")
+        given = found.object
+        if given["kind"] != "DeleteOptions":
             raise errors.bad_request(f"decoded object cannot be converted to DeleteOptions: {given['kind']}")
     else:
         given = _from_query(query)
@@ -116,11 +110,6 @@ def delete_options(body: bytes, query: Query) -> DeleteOptions:
     options.dry_run = _dry_run([str(value) for value in dry_run], problems)
     grace = given.get("gracePeriodSeconds")
     if grace is not None:
-        if not isinstance(grace, int) or isinstance(grace, bool):
-            raise errors.bad_request(
-                "DeleteOptions in version \"v1\" cannot be handled as a DeleteOptions: json: cannot unmarshal into Go "
-                "struct field DeleteOptions.gracePeriodSeconds of type int64"
-            )
         options.grace_period_seconds = 1 if grace < 0 else grace
     options.orphan_dependents = given.get("orphanDependents")
     policy = given.get("propagationPolicy")

@@ -6,6 +6,8 @@ admitted and checked exactly as an update is.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -15,7 +17,9 @@ from apimachinery import field as fields
 from apimachinery.errors import StatusError
 from apimachinery.meta import deep_copy
 from apimachinery.patch import json_patch, merge_patch, strategic
-from apimachinery.schema import decode, yaml_body
+from apimachinery.resources import Resource
+from apimachinery.schema import decode, decoding_errors, strictness, yaml_body
+from apimachinery.schema.decode import UnknownFields
 from apiserver.registry import managers
 from apiserver.registry.create import insert, match_namespace
 from apiserver.registry.kind import Kind, Stored
@@ -29,6 +33,7 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 MAX_OPERATIONS = 10_000
+_OPERATION_FIELDS = frozenset({"op", "path", "from", "value"})
 
 
 async def patch(
@@ -37,36 +42,78 @@ async def patch(
     """Apply a patch. Returns the result and whether it was created (apply only). Raises StatusError."""
     if media == APPLY_PATCH:
         return await _apply(kind, body, ctx, options, subresource)
-    patched = compute_patch(kind, media, body)
+    document = read_document(body)
+    patched = compute_patch(kind, media, document)
+    repeated = strict_problems(media, body, document) if options.unknown != "ignore" else []
 
     # What is shown of a patch whose outcome does not decode: a strategic patch itself, else the whole outcome.
-    shown = strategic.go_value(read_document(body)) if media == STRATEGIC_PATCH else ""
+    shown = strategic.go_value(document) if media == STRATEGIC_PATCH else ""
 
     def compute(old: Object) -> Object:
-        return checked(kind, patched(kind.served(old)), ctx, options, shown)
+        wanted = patched(kind.served(old))
+        obj = kind.internal(read_outcome(kind.resource, wanted, ctx, options, shown, repeated))
+        obj.setdefault("metadata", {})
+        kind.strategy.default(obj)
+        return obj
 
     return await modify(kind, ctx, compute, options, subresource=subresource), False
 
 
-def checked(kind: Kind, wanted: Any, ctx: RequestContext, options: WriteOptions, shown: str = "") -> Object:
-    """Read the patched object as if it had been sent: types, unknown fields, defaults. Raises StatusError."""
+def read_outcome(
+    target: Resource | str,
+    wanted: Any,
+    ctx: RequestContext,
+    options: WriteOptions,
+    shown: str = "",
+    repeated: Sequence[str] = (),
+    *,
+    api_version: str = "",
+) -> Object:
+    """Read the patched object as if it had been sent: types, unknown fields. Raises StatusError 422.
+
+    `shown` is what the refusal quotes, the outcome if empty; `repeated` are the problems of the patch as it was sent.
+    """
+
+    def refusal(problem: str) -> StatusError:
+        return errors.invalid("", "", "", [
+            fields.invalid("patch", shown or orjson.dumps(wanted).decode(), problem)
+        ])  # fmt: skip
+
     try:
-        found = decode.check(kind.resource, wanted, options.unknown)
+        # What strict reading objects to comes back as messages, to stand behind those about the patch itself.
+        unknown: UnknownFields = "ignore" if options.unknown == "ignore" else "warn"
+        found = decode.check(target, wanted, unknown, api_version=api_version)
     except StatusError as error:
-        shown = shown or orjson.dumps(wanted).decode()
-        problem = error.message.partition(f"cannot be handled as a {kind.resource.kind}: ")[2] or error.message
-        raise errors.invalid("", "", "", [fields.invalid("patch", shown, problem)]) from None
+        raise refusal(re.sub(r"^.* cannot be handled as a \w+: ", "", error.message)) from None
+    messages = [*repeated, *found.messages]
+    if options.unknown == "strict" and messages:
+        raise refusal(f"strict decoding error: {', '.join(messages)}")
     if options.unknown == "warn":
-        ctx.warnings += found.messages
-    obj = kind.internal(found.object)
-    obj.setdefault("metadata", {})
-    kind.strategy.default(obj)
-    return obj
+        ctx.warnings += messages
+    return found.object
 
 
-def compute_patch(kind: Kind, media: str, body: bytes) -> Any:
+def strict_problems(media: str, body: bytes, document: Any) -> list[str]:
+    """What strict reading objects to in the patch itself: repeated fields, unknown ones of JSON patch operations."""
+    operations = document if media == JSON_PATCH else []
+    unknown = any(isinstance(item, dict) and not item.keys() <= _OPERATION_FIELDS for item in operations)
+    if not unknown and not strictness.may_repeat_keys(body, document):
+        return []
+    repeated = dict.fromkeys(strictness.repeated_keys(strictness.parse_pairs(body)))
+    if media != JSON_PATCH:
+        return [f'duplicate field "{path}"' for path in repeated]
+    found = [
+        f'json patch unknown field "[{index}].{name}"'
+        for index, item in enumerate(operations)
+        for name in item
+        if name not in _OPERATION_FIELDS
+    ]
+    # Members of the values are not looked into: the original's JSON patch library keeps them as they came.
+    return found + [f'json patch duplicate field "{path}"' for path in repeated if path.count(".") == 1]
+
+
+def compute_patch(kind: Kind, media: str, document: Any) -> Any:
     """The function that a patch is. Raises StatusError 400 when the patch cannot be read."""
-    document = read_document(body)
     if media == JSON_PATCH:
         if not isinstance(document, list):
             raise errors.bad_request(
@@ -90,20 +137,29 @@ def read_document(body: bytes) -> Any:
     """Parse JSON. Raises StatusError 400."""
     try:
         return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise errors.bad_request(f"error decoding patch: {error}") from None
+    except orjson.JSONDecodeError:
+        raise errors.bad_request(f"error decoding patch: {decoding_errors.syntax_error(body)}") from None
+
+
+def read_applied(body: bytes, options: WriteOptions) -> tuple[Object, list[str]]:
+    """Parse an applied configuration; returns it and what to warn of. Raises StatusError 400."""
+    try:
+        document, repeated = yaml_body.parse(body)
+    except ValueError as error:
+        raise errors.bad_request(f"error decoding YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise errors.bad_request("error decoding YAML: an object is expected")
+    if repeated and options.unknown == "strict":
+        problem = f"error converting YAML to JSON: {yaml_body.repeated_keys(repeated)}"
+        raise errors.bad_request(f"error strict decoding YAML: {problem}")
+    return document, repeated if options.unknown == "warn" else []
 
 
 async def _apply(
     kind: Kind, body: bytes, ctx: RequestContext, options: WriteOptions, subresource: str
 ) -> tuple[Stored, bool]:
     resource = kind.resource
-    try:
-        document, _ = yaml_body.parse(body)
-    except ValueError as error:
-        raise errors.bad_request(f"error decoding YAML: {error}") from None
-    if not isinstance(document, dict):
-        raise errors.bad_request("error decoding YAML: an object is expected")
+    document, warnings = read_applied(body, options)
     for key in ("apiVersion", "kind"):
         if not document.get(key):
             raise errors.bad_request(f"invalid object type: {key} is required")
@@ -116,7 +172,6 @@ async def _apply(
         raise errors.bad_request("metadata.managedFields must be nil")
     # Not decoded here: server-side apply refuses unknown fields in its own words, whatever the validation asked for.
     applied = kind.internal(document)
-    warnings = list(ctx.warnings)
     applied.setdefault("metadata", {}).setdefault("name", ctx.name)
     check_name(applied, ctx)
     match_namespace(kind, applied, ctx.namespace)
@@ -129,6 +184,7 @@ async def _apply(
         fresh = managers.on_apply(kind, None, applied, options, subresource, ctx.now)
         kind.strategy.default(fresh)
         fresh["metadata"].pop("resourceVersion", None)
+        ctx.warnings += warnings
         return await insert(kind, fresh, ctx, options), True
 
     def compute(old: Object) -> Object:

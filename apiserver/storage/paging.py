@@ -43,7 +43,9 @@ def decode(token: str) -> Position:
     try:
         data = base64.b64decode(token.rstrip("=") + "=" * (-len(token.rstrip("=")) % 4), b"-_", validate=True)
         body = orjson.loads(data)
-    except (binascii.Error, ValueError) as problem:
+    except binascii.Error:
+        raise errors.bad_request("continue key is not valid: illegal base64 data") from None
+    except ValueError as problem:
         raise errors.bad_request(f"continue key is not valid: {problem}") from None
     version = body.get("v") if isinstance(body, dict) else None
     if version != _VERSION:

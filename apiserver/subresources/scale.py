@@ -8,7 +8,7 @@ from apimachinery import Object, errors
 from apimachinery import field as fields
 from apimachinery.meta import deep_copy
 from apimachinery.patch import json_patch, merge_patch, strategic
-from apimachinery.schema import decode, yaml_body
+from apimachinery.schema import decode
 from apimachinery.selectors import LabelSelector
 from apiserver.http.negotiation import body_type, negotiate
 from apiserver.http.request import Request
@@ -105,7 +105,12 @@ class ScaleHandler:
         agent = request.headers.get(b"user-agent", b"")
         options = write_options("PatchOptions", request.query, agent, apply=apply)
         body = await request.body()
-        document = yaml_body.parse(body)[0] if apply else patching.read_document(body)
+        if apply:
+            document, repeated = patching.read_applied(body, options)
+        else:
+            document = patching.read_document(body)
+            repeated = [] if options.unknown == "ignore" else patching.strict_problems(content, body, document)
+        ctx = self._writer.context(request, self._kind, dry_run=options.dry_run)
 
         def patched(old: Object) -> Object:
             scale = scale_of(old, self._paths)
@@ -115,7 +120,9 @@ class ScaleHandler:
                 scale = strategic.apply(scale, deep_copy(document), DEFINITION)
             else:
                 scale = merge_patch.apply(scale, document)
-            return decode.check(DEFINITION, scale, options.unknown, api_version="autoscaling/v1").object
+            return patching.read_outcome(
+                DEFINITION, scale, ctx, options, repeated=repeated, api_version="autoscaling/v1"
+            )
 
         return await self._store(request, options, patched)
 

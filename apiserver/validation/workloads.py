@@ -150,8 +150,9 @@ def validate_deployment_status_update(deployment: Object, old: Object) -> list[F
 def _validate_not_more(errors: Errors, status: dict[str, Any], counts: tuple[str, ...]) -> None:
     replicas, ready = status.get("replicas") or 0, status.get("readyReplicas") or 0
     for name in counts:
-        if (status.get(name) or 0) > replicas:
-            errors.append(field.invalid(f"status.{name}", status[name], "cannot be greater than status.replicas"))
+        count = status.get(name) or 0
+        if count > replicas:
+            errors.append(field.invalid(f"status.{name}", count, "cannot be greater than status.replicas"))
     available = status.get("availableReplicas") or 0
     if available > ready:
         errors.append(field.invalid("status.availableReplicas", available, "cannot be greater than readyReplicas"))
