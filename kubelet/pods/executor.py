@@ -145,7 +145,13 @@ class PodExecutor:
             self.event("Warning", "FailedMount", str(error))
             raise ActionFailed(str(error), time.time() + RETRY_SECONDS) from error
 
-    def _write_name_files(self) -> None:
+    def write_name_files(self, *, missing_only: bool = False) -> None:
+        """/etc/hosts and /etc/resolv.conf for the pod's containers (blocking). Raises OSError.
+
+        With `missing_only` files that are there stay: containers may have changed them.
+        """
+        if missing_only and self.paths.etc_hosts.exists() and self.paths.resolv_conf.exists():
+            return
         config = self._services.config
         self.paths.directory.mkdir(parents=True, exist_ok=True)
         node_hosts = _read("/etc/hosts") if host_network(self.pod) else ""
@@ -160,6 +166,8 @@ class PodExecutor:
     async def start_sandbox(self, attempt: int) -> None:
         """Raises ActionFailed; whatever was made is gone then."""
         services = self._services
+        if attempt > 0:
+            self.event("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
         network = "none"
         if host_network(self.pod):
             if services.host_network is None:
@@ -179,7 +187,8 @@ class PodExecutor:
             await asyncio.to_thread(self._limit_pod, parent)
             sandbox_id = await uninterrupted(self._create_sandbox(spec))
             self._state.pod_ips = await self.connect(sandbox_id)
-            await asyncio.to_thread(self._write_name_files)
+            await asyncio.to_thread(self.write_name_files)
+            self._state.connected = sandbox_id
         except RuntimeUnavailable:
             raise
         except (RuntimeFailure, NetworkError, OSError) as error:
@@ -212,8 +221,7 @@ class PodExecutor:
             await self.stop_sandbox(sandbox.id)
 
     async def connect(self, sandbox_id: str) -> tuple[str, ...]:
-        """Plug the sandbox into the pod network, or find it plugged; the pod's addresses."""
-        self._state.connected = sandbox_id
+        """Plug the sandbox into the pod network, or find it plugged; the pod's addresses. Raises NetworkError."""
         if host_network(self.pod):
             return self._services.node_ips
         status, network = self._view.find(sandbox_id), self._services.network

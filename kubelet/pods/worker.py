@@ -210,7 +210,9 @@ class PodWorker:
         if sandbox is not None and self._state.connected != sandbox.id:
             try:
                 self._state.pod_ips = await self._executor.connect(sandbox.id)
-            except NetworkError as error:
+                await asyncio.to_thread(self._executor.write_name_files, missing_only=True)
+                self._state.connected = sandbox.id
+            except (NetworkError, OSError) as error:
                 raise ActionFailed(str(error), time.time() + RETRY_SECONDS) from error
         self._watch_probes()
         await termination_message.collect(record, self._state, self._services, self._executor.paths)

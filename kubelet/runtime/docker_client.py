@@ -9,10 +9,18 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from docker import APIClient
+# The engine speaks UTF-8: no tables for guessing encodings (3 MB in a daemon that is to be small), and no
+# warning that they are missing.
+for _guesser in ("charset_normalizer", "chardet"):
+    sys.modules.setdefault(_guesser, None)  # type: ignore[arg-type]
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from docker import APIClient
 
 _HEADER = struct.Struct(">BxxxL")
 _CHUNK = 65536
