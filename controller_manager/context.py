@@ -16,7 +16,6 @@ class Options:
 
     cluster_cidrs: tuple[str, ...] = ()
     node_cidr_mask_sizes: tuple[int, int] = (24, 64)
-    node_monitor_period: float = 5.0
     node_monitor_grace_period: float = 50.0
     node_startup_grace_period: float = 60.0
     node_eviction_rate: float = 0.1

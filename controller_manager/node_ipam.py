@@ -5,7 +5,6 @@ What is taken is read from the nodes themselves, so that restarts and other lead
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
@@ -18,6 +17,8 @@ from kube_client.controller import Controller, Result
 from kube_client.informer import key_of
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+FULL_SECONDS = 30.0
 
 log = get_logger("node-ipam")
 
@@ -79,7 +80,6 @@ class NodeIPAMController:
         masks = context.options.node_cidr_mask_sizes
         self._sets = [CIDRSet(cidr, masks[":" in cidr]) for cidr in context.options.cluster_cidrs]
         self._given: dict[str, list[str]] = {}
-        self._lock = asyncio.Lock()
         self._nodes = context.informers.informer(NODES)
         self._controller = Controller("node_ipam", self.reconcile, workers=1)
         self._nodes.add_handler(self._on_node)
@@ -98,7 +98,8 @@ class NodeIPAMController:
             self._events.event(
                 node, "Normal", "CIDRNotAvailable", f"Node {key} status is now: CIDRNotAvailable"
             )
-            raise RuntimeError(f"no free pod CIDR for node {key}")
+            log.warning("No free pod CIDR", node=key)
+            return Result(FULL_SECONDS)
         # Kept for the retry: an answer that was lost may have been a success.
         self._given[meta.uid(node)] = given
         body = {"metadata": {"uid": meta.uid(node)}, "spec": {"podCIDR": given[0], "podCIDRs": given}}

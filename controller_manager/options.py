@@ -87,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     flag("--allocate-node-cidrs", type=boolean, nargs="?", const=True, default=True)
     flag("--node-cidr-mask-size", type=int, default=24)
     flag("--node-cidr-mask-size-ipv6", type=int, default=64)
-    flag("--node-monitor-period", type=duration, default=5.0)
+    flag("--node-monitor-period", type=duration, default=5.0, help="Accepted; each node has its own timer.")
     flag("--node-monitor-grace-period", type=duration, default=50.0)
     flag("--node-startup-grace-period", type=duration, default=60.0)
     flag("--node-eviction-rate", type=float, default=0.1, help="Nodes per second.")
@@ -125,7 +125,6 @@ def parse(argv: Sequence[str]) -> Settings:
         options=Options(
             cluster_cidrs=cidrs if flags.allocate_node_cidrs else (),
             node_cidr_mask_sizes=(flags.node_cidr_mask_size, flags.node_cidr_mask_size_ipv6),
-            node_monitor_period=flags.node_monitor_period,
             node_monitor_grace_period=flags.node_monitor_grace_period,
             node_startup_grace_period=flags.node_startup_grace_period,
             node_eviction_rate=flags.node_eviction_rate,

@@ -108,7 +108,8 @@ class LeaderElector:
         try:
             return await self._take()
         except (ApiUnavailable, StatusError) as error:
-            self._seen = None if isinstance(error, StatusError) and error.code == 409 else self._seen
+            if isinstance(error, StatusError) and error.code in (404, 409):
+                self._seen = None  # deleted or changed by somebody: look before the next attempt
             log.debug("Lease not updated", acquire=acquire, error=str(error))
             return False
 

@@ -246,7 +246,8 @@ class GarbageCollector:
     def _resource(self, identity: Identity) -> Resource:
         resource = self._monitors.resource(identity.api_version, identity.kind)
         if resource is None:
-            raise LookupError(f'no matches for kind "{identity.kind}" in version "{identity.api_version}"')
+            words = f'no matches for kind "{identity.kind}" in version "{identity.api_version}"'
+            raise StatusError(404, "NotFound", words)
         return resource
 
     def _on_change(self, kind: str, old: Object | None, new: Object) -> None:

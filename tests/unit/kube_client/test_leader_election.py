@@ -93,3 +93,17 @@ async def test_a_failure_of_the_work_ends_the_run() -> None:
         else:
             raise AssertionError("the failure was swallowed")
         assert holder(server) == ""
+
+
+async def test_a_deleted_lease_is_made_again_by_its_holder() -> None:
+    async with fake_server() as server:
+        log: list[str] = []
+        stop = asyncio.Event()
+        first = asyncio.create_task(lead(elector(server, "a"), log, stop))
+        await until_length(log, 1)
+        await server.remove(LEASES, "kube-system/test")
+        async with asyncio.timeout(10):
+            while holder(server) != "a":  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        stop.set()
+        assert await first is True
