@@ -25,7 +25,7 @@ class EndpointsController:
     """Keys are `namespace/name` of Services."""
 
     def __init__(self, context: ControllerContext) -> None:
-        self._client, self._events = context.client, context.events
+        self._client, self._events = context.client, context.events.named("endpoint-controller")
         self._services = service_pods.services(context.informers)
         self._pods = indexes.pods(context.informers)
         self._endpoints = context.informers.informer(ENDPOINTS)

@@ -76,7 +76,7 @@ class NodeIPAMController:
     """Keys are names of nodes. One worker: allocation is a sequence."""
 
     def __init__(self, context: ControllerContext) -> None:
-        self._client, self._events = context.client, context.events
+        self._client, self._events = context.client, context.events.named("cidrAllocator")
         masks = context.options.node_cidr_mask_sizes
         self._sets = [CIDRSet(cidr, masks[":" in cidr]) for cidr in context.options.cluster_cidrs]
         self._given: dict[str, list[str]] = {}

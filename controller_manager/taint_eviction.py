@@ -37,7 +37,7 @@ class TaintEvictionController:
     """Keys are `namespace/name` of pods."""
 
     def __init__(self, context: ControllerContext) -> None:
-        self._client, self._events = context.client, context.events
+        self._client, self._events = context.client, context.events.named("taint-eviction-controller")
         self._pods = indexes.pods(context.informers)
         self._nodes = context.informers.informer(NODES)
         self._marked: set[str] = set()

@@ -113,6 +113,13 @@ class EventRecorder:
         self._correlator = Correlator()
         self._queue: asyncio.Queue[tuple[Object, str, str, str, str]] = asyncio.Queue(QUEUE_LENGTH)
         self._writer: asyncio.Task[None] | None = None
+        self._parts: list[EventRecorder] = []
+
+    def named(self, component: str) -> EventRecorder:
+        """A recorder for a part of this process under its own name; flushed together with this one."""
+        part = EventRecorder(self._client, component, self._host)
+        self._parts.append(part)
+        return part
 
     def event(self, obj: Object, type_: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         """Record that something happened to `obj` (or to the ObjectReference in its place). Never waits."""
@@ -127,6 +134,7 @@ class EventRecorder:
 
     async def flush(self, timeout: float = 2.0) -> None:
         """Wait up to `timeout` seconds until what was recorded has been written; used on the way out."""
+        await asyncio.gather(*(part.flush(timeout) for part in self._parts))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._queue.join()

@@ -22,7 +22,7 @@ class DeploymentController:
     """Keys are `namespace/name` of Deployments."""
 
     def __init__(self, context: ControllerContext) -> None:
-        self._client, self._events = context.client, context.events
+        self._client, self._events = context.client, context.events.named("deployment-controller")
         self._deployments = context.informers.informer(DEPLOYMENTS)
         self._sets = context.informers.informer(
             REPLICA_SETS, indexers={indexes.CONTROLLER: indexes.by_controller}

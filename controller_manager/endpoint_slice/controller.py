@@ -18,7 +18,7 @@ class EndpointSliceController:
     """Keys are `namespace/name` of Services."""
 
     def __init__(self, context: ControllerContext) -> None:
-        self._client, self._events = context.client, context.events
+        self._client, self._events = context.client, context.events.named("endpoint-slice-controller")
         self._limit = context.options.max_endpoints_per_slice
         self._services = service_pods.services(context.informers)
         self._pods = indexes.pods(context.informers)

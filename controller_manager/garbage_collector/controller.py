@@ -39,7 +39,7 @@ class GarbageCollector:
     """Keys of both queues are uids."""
 
     def __init__(self, context: ControllerContext) -> None:
-        self._client, self._events = context.client, context.events
+        self._client, self._events = context.client, context.events.named("garbage-collector-controller")
         self._graph = Graph()
         self._absent: OrderedDict[tuple[str, Identity], None] = OrderedDict()
         workers = context.options.workers.get("garbage-collector", 20)

@@ -23,7 +23,8 @@ class NodeLifecycleController:
     """Keys are names of nodes."""
 
     def __init__(self, context: ControllerContext) -> None:
-        self._client, self._events, self._options = context.client, context.events, context.options
+        self._client, self._options = context.client, context.options
+        self._events = context.events.named("node-controller")
         self._nodes = context.informers.informer(NODES)
         self._leases = context.informers.informer(LEASES, namespace=LEASE_NAMESPACE)
         self._pods = indexes.pods(context.informers)

@@ -29,7 +29,7 @@ class ReplicaSetController:
     """Keys are `namespace/name` of ReplicaSets."""
 
     def __init__(self, context: ControllerContext) -> None:
-        self._client, self._events = context.client, context.events
+        self._client, self._events = context.client, context.events.named("replicaset-controller")
         self._sets = context.informers.informer(
             REPLICA_SETS, indexers={indexes.CONTROLLER: indexes.by_controller}
         )

@@ -44,6 +44,14 @@ async def test_cluster_scoped_objects_have_their_events_in_default() -> None:
         assert server.all(EVENTS)[0]["metadata"]["namespace"] == "default"
 
 
+async def test_parts_of_a_process_speak_under_their_own_names() -> None:
+    async with fake_server() as server:
+        recorder = EventRecorder(server.client(), "kube-controller-manager")
+        recorder.named("deployment-controller").event(POD, "Normal", "R", "m")
+        await recorder.flush()
+        assert server.all(EVENTS)[0]["source"] == {"component": "deployment-controller"}
+
+
 async def test_an_event_that_expired_is_written_anew() -> None:
     async with fake_server() as server:
         recorder = EventRecorder(server.client(), "x")
