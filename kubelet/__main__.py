@@ -8,6 +8,7 @@ import socket
 import sys
 from pathlib import Path
 
+from apimachinery import quantity
 from component_base import daemon, logs
 from kube_client.client import Client
 from kube_client.config import ConfigError
@@ -94,16 +95,20 @@ def main() -> None:
         sys.exit(f"kubelet: {error}")
 
     async def run(stop: asyncio.Event) -> None:
-        runtime = DockerRuntime(flags.container_runtime_endpoint, flags.cluster_name, chosen.node_name)
+        log_limits = (quantity.value(config.containerLogMaxSize), config.containerLogMaxFiles)
+        runtime = DockerRuntime(
+            flags.container_runtime_endpoint, flags.cluster_name, chosen.node_name, log_limits
+        )
         kubelet = Kubelet(chosen, config, client, runtime)
         try:
-            server = await serve(kubelet)
+            servers = await serve(kubelet)
         except OSError as error:
             raise SystemExit(f"kubelet: cannot serve on {config.address}:{config.port}: {error}") from error
         try:
             await kubelet.run(stop)
         finally:
-            await server.stop()
+            for server in servers:
+                await server.stop()
             await client.aclose()
 
     daemon.run(run)

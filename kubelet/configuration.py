@@ -78,8 +78,6 @@ class KubeletConfiguration(_Model):
     nodeStatusReportFrequency: float = 300.0
     nodeLeaseDurationSeconds: int = 40
     resolvConf: str = "/etc/resolv.conf"
-    serializeImagePulls: bool = False
-    registerNode: bool = True
     registerWithTaints: list[dict[str, str]] = Field(default_factory=list)
     systemReserved: dict[str, str] = Field(default_factory=dict)
     kubeReserved: dict[str, str] = Field(default_factory=dict)
@@ -93,8 +91,6 @@ class KubeletConfiguration(_Model):
     )
     containerLogMaxSize: str = "10Mi"
     containerLogMaxFiles: int = 5
-    allowedUnsafeSysctls: list[str] = Field(default_factory=list)
-    staticPodPath: str = ""
     seccompDefault: bool = False
 
     @field_validator("nodeStatusUpdateFrequency", "nodeStatusReportFrequency", mode="before")

@@ -24,8 +24,12 @@ def effective(pod: Object, container: Object) -> Object:
     return merged
 
 
-def security(pod: Object, container: Object, image_user: str, profiles: Path) -> Security:
+def security(
+    pod: Object, container: Object, image_user: str, profiles: Path, *, seccomp_default: bool = False
+) -> Security:
     """What the engine applies. `image_user` is the image's USER, `profiles` the node's seccomp directory.
+
+    `seccomp_default` is the node's choice for containers that name no profile: the engine's own, or none.
 
     Raises ConfigError where runAsNonRoot does not hold or a profile is missing.
     """
@@ -45,7 +49,10 @@ def security(pod: Object, container: Object, image_user: str, profiles: Path) ->
         drop_capabilities=_capabilities(capabilities.get("drop")),
         read_only_root=bool(context.get("readOnlyRootFilesystem")),
         no_new_privileges=context.get("allowPrivilegeEscalation") is False and not privileged,
-        seccomp=_seccomp(context.get("seccompProfile"), profiles),
+        seccomp=_seccomp(
+            context.get("seccompProfile") or {"type": "RuntimeDefault" if seccomp_default else "Unconfined"},
+            profiles,
+        ),
         apparmor=_apparmor(context.get("appArmorProfile")),
         mask_paths=context.get("procMount") != "Unmasked",
     )
@@ -63,13 +70,13 @@ def _capabilities(names: list[str] | None) -> tuple[str, ...]:
     return tuple(name.removeprefix("CAP_") for name in names or ())
 
 
-def _seccomp(profile: Object | None, profiles: Path) -> str:
-    kind = (profile or {}).get("type", "Unconfined")
+def _seccomp(profile: Object, profiles: Path) -> str:
+    kind = profile["type"]
     if kind == "RuntimeDefault":
         return ""
     if kind == "Unconfined":
         return UNCONFINED
-    name = (profile or {}).get("localhostProfile") or ""
+    name = profile.get("localhostProfile") or ""
     try:
         return (profiles / name).read_text()
     except OSError as error:

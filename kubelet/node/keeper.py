@@ -72,7 +72,7 @@ class NodeKeeper:
     async def run(self) -> None:
         """Register, then heartbeat until cancelled."""
         node = await self._register()
-        self._recorder.event(self._reference(), "Normal", "Starting", "")
+        self._recorder.event(self._reference(), "Normal", "Starting", "Starting kubelet.")
         async with asyncio.TaskGroup() as group:
             group.create_task(self._report_forever(node))
             group.create_task(self._renew_forever(node))

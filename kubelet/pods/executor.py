@@ -321,6 +321,7 @@ class PodExecutor:
             services.memory_capacity,
             cgroup_parent(self.uid, qos_class(self.pod), services.cgroup_driver),
             services.root / "seccomp",
+            services.config.seccompDefault,
         )
         spec, skipped = builder.container(action.container, action.attempt, sandbox.id, image)
         for source, keys in skipped:

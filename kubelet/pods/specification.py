@@ -60,6 +60,7 @@ class Builder:
     memory_capacity: int
     cgroup_parent: str
     seccomp_profiles: Path
+    seccomp_default: bool = False
 
     def container(
         self, container: Object, attempt: int, sandbox_id: str, image: Image
@@ -81,7 +82,9 @@ class Builder:
             working_dir=container.get("workingDir") or "",
             mounts=tuple(self._mounts(container, attempt, variables)),
             resources=container_resources(self.pod, container, self.memory_capacity, self.cgroup_parent),
-            security=security(self.pod, container, image.user, self.seccomp_profiles),
+            security=security(
+                self.pod, container, image.user, self.seccomp_profiles, seccomp_default=self.seccomp_default
+            ),
             labels=self._labels(container),
             stdin=bool(container.get("stdin")),
             stdin_once=bool(container.get("stdinOnce")),

@@ -46,8 +46,9 @@ class RuntimeView:
     def find(self, container_id: str) -> ContainerStatus | None:
         return self._statuses.get(container_id)
 
-    def count(self) -> int:
-        return len(self._statuses)
+    def count(self, state: str) -> int:
+        """How many containers are in a state, sandboxes excluded."""
+        return sum(one.state == state and not one.is_sandbox for one in self._statuses.values())
 
     def observe(self, status: ContainerStatus) -> None:
         """Take in a status, from an event, a list or our own action."""

@@ -303,6 +303,9 @@ class PodWorker:
     async def _rest(self) -> None:
         """A pod that is over but stays in the API keeps its ended containers and nothing else."""
         record = self._record()
+        if record.running():  # somebody else has declared it failed
+            await termination.stop_containers(self._executor, record, grace_period(self.pod))
+            record = self._record()
         for sandbox in record.sandboxes:
             if sandbox.state == "running" and not record.running():
                 await self._executor.stop_sandbox(sandbox.id)

@@ -58,10 +58,19 @@ _CALL_ERRORS = (*_UNREACHABLE, docker.errors.DockerException, OSError)
 
 
 class DockerRuntime:
-    """One node's containers on an engine. `endpoint` as in --container-runtime-endpoint."""
+    """One node's containers on an engine. `endpoint` as in --container-runtime-endpoint.
 
-    def __init__(self, endpoint: str, cluster: str, node: str) -> None:
-        self._endpoint = endpoint
+    `log_limits` are bytes per log file and how many files are kept of each container.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        cluster: str,
+        node: str,
+        log_limits: tuple[int, int] = translate.DEFAULT_LOG_LIMITS,
+    ) -> None:
+        self._endpoint, self._log_limits = endpoint, log_limits
         self._owner = {types.CLUSTER: cluster, types.NODE: node}
         self._filters = {"label": [f"{key}={value}" for key, value in self._owner.items()]}
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="engine")
@@ -138,7 +147,7 @@ class DockerRuntime:
             everything: list[str] | None = None
             if spec.security.privileged and not self._privileged(client, spec.image):
                 everything = self._bounding
-            config = translate.container_config(spec, self._owner, everything)
+            config = translate.container_config(spec, self._owner, everything, self._log_limits)
             self._permit(config)
             name = translate.container_name(
                 spec.name, spec.pod_name, spec.pod_namespace, spec.pod_uid, spec.attempt

@@ -16,7 +16,7 @@ from kubelet.runtime.types import ContainerSpec, ContainerStatus, Image, Sandbox
 NETNS_LABEL = "skiff.dev/network-namespace"
 NETNS_MOUNT = "/.skiff/net"
 NSENTER_MOUNT = "/.skiff/busybox"
-LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}
+DEFAULT_LOG_LIMITS = (10 << 20, 5)
 NO_SYSTEM_PATHS: list[str] = []
 
 _REFERENCE = re.compile(
@@ -92,11 +92,15 @@ def sandbox_config(
 
 
 def container_config(
-    spec: ContainerSpec, owner: Mapping[str, str], all_capabilities: list[str] | None
+    spec: ContainerSpec,
+    owner: Mapping[str, str],
+    all_capabilities: list[str] | None,
+    log_limits: tuple[int, int] = DEFAULT_LOG_LIMITS,
 ) -> dict[str, Any]:
     """The create document of a container that joins its sandbox.
 
-    `all_capabilities`, when given, stands in for the engine's privileged mode.
+    `all_capabilities`, when given, stands in for the engine's privileged mode. `log_limits` are bytes per log file
+    and how many files are kept.
     """
     labels = {
         **spec.labels,
@@ -114,7 +118,10 @@ def container_config(
         "NetworkMode": sandbox,
         "IpcMode": "host" if spec.host_ipc else sandbox,
         "PidMode": _pid_mode(spec, sandbox),
-        "LogConfig": LOG_CONFIG,
+        "LogConfig": {
+            "Type": "json-file",
+            "Config": {"max-size": str(log_limits[0]), "max-file": str(log_limits[1])},
+        },
         "Mounts": [_mount(mount) for mount in spec.mounts],
         "OomScoreAdj": resources.oom_score_adj,
         "CpuShares": resources.cpu_shares,

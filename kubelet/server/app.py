@@ -6,17 +6,20 @@ there are a dozen routes and each request matters to somebody's terminal.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import orjson
 
 from component_base.health import HealthChecks
 from component_base.logs import get_logger
-from component_base.metrics import metrics_response
+from component_base.metrics import build_info, gauge, metrics_response
 from component_base.serving import Receive, Scope, Send, Server
 from component_base.tls import TLSFiles, self_signed_context
+from kubelet.node.keeper import VERSION
 from kubelet.server import logs, remote
 from kubelet.server.authorization import Gate, subresource
 from kubelet.server.reply import Refused, Reply, Request
@@ -108,16 +111,48 @@ ROUTES: dict[str, Handler] = {
 }
 
 
-async def serve(kubelet: Kubelet) -> Server:
-    """Start the server by the configuration; without certificate files it signs its own."""
-    config, tls = kubelet.config, None
-    files = (config.tlsCertFile, config.tlsPrivateKeyFile)
-    application: Any = App(kubelet)
-    if all(files):
-        tls = TLSFiles(files[0], files[1], config.authentication.x509.clientCAFile or None)
-        server = Server(application, config.address, config.port, tls=tls)
+async def _health_only(scope: Scope, _receive: Receive, send: Send) -> None:
+    """The plain health port on loopback, for probes of the machine's own supervision."""
+    found = scope["path"] == "/healthz"
+    await Reply(200 if found else 404, b"ok" if found else b"404 page not found\n", "text/plain").send(send)
+
+
+async def serve(kubelet: Kubelet) -> list[Server]:
+    """Start the servers by the configuration; without certificate files the kubelet signs its own.
+
+    Raises OSError when the port is taken or a file is missing. The health port is not worth failing for.
+    """
+    config = kubelet.config
+    tls: TLSFiles | ssl.SSLContext
+    if config.tlsCertFile and config.tlsPrivateKeyFile:
+        ca = config.authentication.x509.clientCAFile or None
+        tls = TLSFiles(config.tlsCertFile, config.tlsPrivateKeyFile, ca)
     else:
-        context = await self_signed_context(kubelet.options.node_name)
-        server = Server(application, config.address, config.port, tls=context)
-    await server.start()
-    return server
+        tls = await self_signed_context(kubelet.options.node_name)
+    _observe(kubelet)
+    servers = [Server(App(kubelet), config.address, config.port, tls=tls)]
+    await servers[0].start()
+    if config.healthzPort:
+        health = Server(_health_only, config.healthzBindAddress, config.healthzPort)
+        try:
+            await health.start()
+            servers.append(health)
+        except OSError as error:
+            log.warning("Health port not served", port=config.healthzPort, error=str(error))
+    return servers
+
+
+def _observe(kubelet: Kubelet) -> None:
+    """The official gauges, computed when asked for."""
+    build_info(VERSION)
+    gauge("kubelet_node_name", "The node's name. The count is always 1.", ("node",)).labels(
+        kubelet.options.node_name
+    ).set(1)
+    gauge("kubelet_running_pods", "Number of pods that have a running pod sandbox").set_function(
+        lambda: sum(kubelet.view.record(uid).running_sandbox is not None for uid in kubelet.view.uids())
+    )
+    running = gauge(
+        "kubelet_running_containers", "Number of containers currently running", ("container_state",)
+    )
+    for state in ("created", "running", "exited"):
+        running.labels(state).set_function(partial(kubelet.view.count, state))
