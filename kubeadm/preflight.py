@@ -55,6 +55,5 @@ def _require_free(address: str, port: int, user: str) -> None:
             probe.bind((address, port))
         except OSError as error:
             raise UserError(
-                f"Port {port}, which {user} needs, is taken by another program; "
-                "stop that program or choose other ports."
+                f"Port {port}, which {user} needs, is taken by another program or another cluster: stop that first."
             ) from error

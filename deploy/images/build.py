@@ -114,7 +114,8 @@ def ensure(client: docker.DockerClient, image: Image, *, pull: bool = True) -> s
 def _pull(client: docker.DockerClient, names: Iterable[str]) -> bool:
     try:
         for name in names:
-            client.images.pull(*name.rsplit(":", 1))
+            repository, _, tag = name.rpartition(":")
+            client.images.pull(repository, tag)
     except MIRRORS_UNREACHABLE:
         return False
     return True
