@@ -38,7 +38,7 @@ from kubelet.probes.prober import Prober
 from kubelet.runtime import types
 from kubelet.runtime.types import Image, RuntimeFailure, RuntimeUnavailable
 from kubelet.services import Services
-from kubelet.volumes.manager import VolumeFailed
+from kubelet.volumes.manager import VolumeFailed, describe
 from kubelet.volumes.payload import MountError
 from pod_network.errors import NetworkError
 from pod_network.host_ports import HostPort
@@ -268,7 +268,7 @@ class PodExecutor:
         except (ConfigError, MountError) as error:
             self._fail(name, "CreateContainerConfigError", str(error))
         except OSError as error:
-            self._fail(name, "CreateContainerError", f"{error.strerror}: {error.filename}")
+            self._fail(name, "CreateContainerError", describe(error))
         self._state.hooks_pending.add(name)
         try:
             await uninterrupted(self._create_and_start(spec))

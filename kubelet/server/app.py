@@ -38,9 +38,9 @@ class App:
         self._kubelet = kubelet
         self._gate = Gate(kubelet.client, kubelet.config, kubelet.options.node_name)
         self._health = HealthChecks()
-        self._health.add("syncloop", self._check_engine)
+        self._health.add("syncloop", self._sync_loop)
 
-    async def _check_engine(self) -> None:
+    async def _sync_loop(self) -> None:
         """The kubelet answers and its loops run; an engine that is away is the node's condition, not ours."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -39,6 +39,12 @@ class VolumeFailed(Exception):
         self.volume = volume
 
 
+def describe(error: OSError) -> str:
+    """What went wrong and, where it is known, with which file."""
+    text = error.strerror or str(error)
+    return f"{error.filename}: {text.lower()}" if error.filename else text.lower()
+
+
 class VolumeManager:
     """All volumes of this node's pods, below the kubelet's root directory."""
 
@@ -56,7 +62,7 @@ class VolumeManager:
             except MountError as error:
                 raise VolumeFailed(name, str(error)) from error
             except OSError as error:
-                raise VolumeFailed(name, f"{error.strerror}: {error.filename}") from error
+                raise VolumeFailed(name, describe(error)) from error
         return result
 
     def _set_up(self, pod: Object, volume: Object, facts: PodFacts) -> Path:
