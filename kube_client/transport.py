@@ -16,10 +16,11 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from component_base.lean_aiohttp import aiohttp  # before httpx_aiohttp, which imports it too
+
 # httpx loads its own command line, with rich and click, if it can: 6 MB and 50 ms that no daemon needs.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
-import aiohttp  # noqa: E402
 import httpx  # noqa: E402
 from httpx_aiohttp import AiohttpTransport  # noqa: E402
 

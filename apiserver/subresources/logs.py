@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
-
-import aiohttp
 
 from apimachinery import errors, times
 from apimachinery import field as fields
@@ -14,6 +13,9 @@ from apimachinery.field import FieldError
 from apiserver.http.request import Request
 from apiserver.http.responses import date_header
 from apiserver.subresources.kubelet import Kubelets, choose_container
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _FLAGS = ("follow", "previous", "timestamps")
 _NUMBERS = ("sinceSeconds", "tailLines", "limitBytes")
@@ -61,6 +63,8 @@ class Logs:
 
     async def __call__(self, request: Request) -> None:
         """Serve a request."""
+        from component_base.lean_aiohttp import aiohttp  # 100 ms and 10 MiB, for those who read logs
+
         route = request.route
         query = log_query(request)
         pod = await self._kubelets.pod(route.namespace, route.name)
