@@ -149,6 +149,9 @@ def read_applied(body: bytes, options: WriteOptions) -> tuple[Object, list[str]]
         raise errors.bad_request(f"error decoding YAML: {error}") from None
     if not isinstance(document, dict):
         raise errors.bad_request("error decoding YAML: an object is expected")
+    for key in ("apiVersion", "kind"):
+        if not document.get(key):
+            raise errors.bad_request(f"invalid object type: {key} is required")
     if repeated and options.unknown == "strict":
         problem = f"error converting YAML to JSON: {yaml_body.repeated_keys(repeated)}"
         raise errors.bad_request(f"error strict decoding YAML: {problem}")
@@ -160,9 +163,6 @@ async def _apply(
 ) -> tuple[Stored, bool]:
     resource = kind.resource
     document, warnings = read_applied(body, options)
-    for key in ("apiVersion", "kind"):
-        if not document.get(key):
-            raise errors.bad_request(f"invalid object type: {key} is required")
     if (document["apiVersion"], document["kind"]) != (resource.api_version, resource.kind):
         raise errors.bad_request(
             f"invalid object type: {document['apiVersion']}, Kind={document['kind']} does not match "

@@ -84,12 +84,13 @@ async def modify(
         kind, ctx, compute, options, subresource, replaces, manages_itself, rules or kind.rules[subresource]
     )
     made: Object = {}
+    warnings = list(ctx.warnings)  # what decoding warned of; the rest is said anew by each attempt
 
     async def attempt(entry: Entry | None, old: Object) -> Object | Change | Remove | Unchanged:
         nonlocal made
         if entry is None:
             raise kind.not_found(ctx.name)
-        ctx.warnings.clear()
+        ctx.warnings[:] = warnings
         made = await work.shape(old)
         return _answer(kind, ctx, old, made)
 
