@@ -18,9 +18,7 @@ from apiserver.authorization.authorizer import Chain as AuthorizerChain
 from apiserver.authorization.authorizer import Masters
 from apiserver.authorization.tables import Tables
 from apiserver.bootstrap.kubernetes_service import Advertised, Reconciler
-from apiserver.http import application, issuer
-from apiserver.http import documents as openapi
-from apiserver.http.discovery import Documents
+from apiserver.http.deferred import ASGIApp, Deferred
 from apiserver.http.lane import Lane
 from apiserver.http.metrics import RequestMetrics
 from apiserver.options import Options
@@ -77,16 +75,9 @@ def assemble(options: Options) -> Parts:
     authorizer = AuthorizerChain([Masters(), Tables()])
     health = HealthChecks()
     health.add("etcd", store.check)
-    documents = Documents()
     address = f"{options.advertise_address}:{options.secure_port}"
-    app = application.make(
-        application.discovery_router(catalog, documents, address),
-        application.health_router(health),
-        application.process_router(catalog),
-        openapi.router(catalog),
-        issuer.router(tokens, f"https://{address}/openid/v1/jwks"),
-    )
-    lane = Lane(catalog, authenticator, authorizer, app, RequestMetrics())
+    app = Deferred(lambda: _application(catalog, tokens, address))
+    lane = Lane(catalog, authenticator, authorizer, app, RequestMetrics(), health)
     kubelets = Kubelets(
         catalog, options.kubelet_client_certificate, options.kubelet_client_key,
         options.kubelet_certificate_authority,
@@ -105,6 +96,18 @@ def assemble(options: Options) -> Parts:
 
     health.add("poststarthook/start-system-namespaces-controller", bootstrapped, ("readyz", "healthz"))
     return Parts(store, catalog, lane, health, reconciler, pod_logs)
+
+
+def _application(catalog: Catalog, tokens: TokenSettings, address: str) -> ASGIApp:
+    """All that is neither resource nor health; imported here because it is needed late (see `Deferred`)."""
+    from apiserver.http import application, discovery, documents, issuer
+
+    return application.make(
+        application.discovery_router(catalog, discovery.Documents(), address),
+        application.process_router(catalog),
+        documents.router(catalog),
+        issuer.router(tokens, f"https://{address}/openid/v1/jwks"),
+    )
 
 
 def _add_subresources(catalog: Catalog, lane: Lane, kubelets: Kubelets, pod_logs: Logs) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import PlainTextResponse
 
 from apimachinery import errors
 from apimachinery.errors import StatusError
@@ -20,7 +19,6 @@ from apiserver.http.request import Request as LaneRequest
 from apiserver.http.responses import wants_pretty
 from apiserver.registry.catalog import Catalog
 from component_base import metrics
-from component_base.health import HealthChecks
 
 _NONE: frozenset[str] = frozenset()
 _PATHS = (
@@ -110,33 +108,6 @@ def discovery_router(catalog: Catalog, documents: discovery.Documents, server_ad
         return json_response(request, body)
 
     return router
-
-
-def health_router(checks: HealthChecks) -> APIRouter:
-    """/healthz, /livez, /readyz and their single checks."""
-    router = APIRouter()
-
-    def add(endpoint: str) -> None:
-        @router.get(f"/{endpoint}")
-        @router.head(f"/{endpoint}")
-        async def every(request: Request) -> Response:
-            exclude = request.query_params.getlist("exclude")
-            outcome = await checks.render(endpoint, verbose="verbose" in request.query_params, exclude=exclude)
-            return _plain(outcome.body, outcome.status)
-
-        @router.get(f"/{endpoint}/{{name:path}}")
-        async def one(name: str) -> Response:
-            outcome = await checks.render_one(endpoint, name)
-            return _plain(outcome.body, outcome.status)
-
-    for endpoint in ("healthz", "livez", "readyz"):
-        add(endpoint)
-    return router
-
-
-def _plain(body: str, status: int) -> Response:
-    headers = {"cache-control": "no-cache, private", "x-content-type-options": "nosniff"}
-    return PlainTextResponse(body, status, headers=headers)
 
 
 def process_router(catalog: Catalog) -> APIRouter:

@@ -1,7 +1,7 @@
 """The way of every request: who, what, may they, then the verb; and how failures become Status objects.
 
-Resource requests are answered here, in plain ASGI; everything else (discovery, health, documents) goes on to the
-FastAPI application behind, after the same filters.
+Resource requests and health checks are answered here, in plain ASGI; everything else (discovery, documents) goes on
+to the FastAPI application behind, after the same filters.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from apiserver.authentication.authenticator import Authenticator
 from apiserver.authentication.impersonation import impersonate
 from apiserver.authorization.authorizer import Chain
 from apiserver.http import reading
+from apiserver.http.health import health, is_health
 from apiserver.http.metrics import LONG_RUNNING_SUBRESOURCES, RequestMetrics
 from apiserver.http.request import Message, Receive, Request, Scope, Send
 from apiserver.http.responses import send_status
@@ -25,6 +26,7 @@ from apiserver.registry.catalog import Catalog
 from apiserver.registry.kind import Kind
 from apiserver.storage import EtcdError
 from component_base import logs
+from component_base.health import HealthChecks
 
 Handler = Callable[[Request], Awaitable[None]]
 KindHandler = Callable[[Request, Kind], Awaitable[None]]
@@ -52,9 +54,10 @@ class Lane:
         authorizer: Chain,
         application: ASGIApp,
         metrics: RequestMetrics,
+        checks: HealthChecks,
     ) -> None:
         self._catalog, self._authenticator, self._authorizer = catalog, authenticator, authorizer
-        self._application, self._metrics = application, metrics
+        self._application, self._metrics, self._checks = application, metrics, checks
         self.router = Router()
         writer = self.writer = Writer(catalog)
         self._verbs: dict[str, KindHandler] = {
@@ -79,7 +82,7 @@ class Lane:
                 await impersonate(request, self._authorizer)
             await self._authorizer.require(request.user, route)
             if not route.is_resource:
-                await self._pass_on(request)
+                await (health(request, self._checks) if is_health(route.path) else self._pass_on(request))
             elif route.verb == "watch" or route.subresource in LONG_RUNNING_SUBRESOURCES:
                 with self._metrics.long_running(request):
                     await self._serve(request)
