@@ -23,6 +23,8 @@ from kube_client.metrics import LEADER
 
 log = get_logger("leaderelection")
 
+_FIRST_RETRY = 0.1  # seconds after the first attempt that the server did not answer
+
 
 class LeaderElector:
     """Durations are in seconds."""
@@ -42,6 +44,7 @@ class LeaderElector:
         self._namespace, self._name, self.identity = namespace, name, identity
         self._lease_duration, self._renew_deadline = lease_duration, renew_deadline
         self._retry_period = retry_period
+        self._failed = False
         self._on_new_leader = on_new_leader
         self._seen: Object | None = None
         self._seen_at = 0.0
@@ -79,11 +82,18 @@ class LeaderElector:
         return stop.is_set()
 
     async def _acquire(self, stop: asyncio.Event) -> bool:
+        """Try until the lease is ours. A lease that somebody holds is looked at every `retry_period`; a server that
+        does not answer yet is asked sooner at first, because a starting cluster waits for its controllers."""
+        soon = _FIRST_RETRY
         while not stop.is_set():
             if await self._try(acquire=True):
                 return True
+            delay = self._retry_period * random.uniform(1.0, 2.2)
+            if self._failed:
+                delay = min(delay, soon * random.uniform(1.0, 1.2))
+                soon *= 1.5
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._retry_period * random.uniform(1.0, 2.2)):
+                async with asyncio.timeout(delay):
                     await stop.wait()
         return False
 
@@ -105,9 +115,11 @@ class LeaderElector:
         log.error("Leader election lost", reason="failed to renew lease in time")
 
     async def _try(self, acquire: bool) -> bool:
+        self._failed = False
         try:
             return await self._take()
         except (ApiUnavailable, StatusError) as error:
+            self._failed = True
             if isinstance(error, StatusError) and error.code in (404, 409):
                 self._seen = None  # deleted or changed by somebody: look before the next attempt
             log.debug("Lease not updated", acquire=acquire, error=str(error))

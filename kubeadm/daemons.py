@@ -21,7 +21,7 @@ class Daemon:
 
     `namespace` is the network namespace to start it in, or None for the machine's own. `health` is an HTTP(S) URL that
     answers 200 when it is well; it is asked from inside the namespace's address, so it names an address that
-    can be reached from the machine.
+    can be reached from the machine. `first` are those that the others wait for when a cluster starts.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Daemon:
     namespace: str | None = None
     env: tuple[tuple[str, str], ...] = ()
     stop_seconds: float = 10
+    first: bool = False
 
     def as_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -83,6 +84,7 @@ def etcd(settings: Settings) -> Daemon:
             "--log-level=warn",
         ),
         health=f"{metrics}/health",
+        first=True,
     )
 
 
@@ -109,7 +111,7 @@ def api_server(settings: Settings) -> Daemon:
         f"--kubelet-certificate-authority={pki / 'ca.crt'}",
     )
     health = f"https://127.0.0.1:{settings.api_server_port}/readyz"
-    return Daemon("kube-apiserver", python("apiserver", *flags), health)
+    return Daemon("kube-apiserver", python("apiserver", *flags), health, first=True)
 
 
 def controller_manager(settings: Settings) -> Daemon:

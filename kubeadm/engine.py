@@ -93,6 +93,7 @@ def daemon(endpoint: str) -> Daemon:
         health=endpoint,
         env=(("PATH", f"{path}:/usr/sbin:/sbin"),),
         stop_seconds=30,
+        first=True,
     )
 
 

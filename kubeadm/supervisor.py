@@ -25,6 +25,8 @@ BACKOFF_FIRST = 0.25
 BACKOFF_LIMIT = 10.0
 STABLE_AFTER = 60.0
 LOG_LIMIT = 50 * 1024 * 1024
+GENTLE_NICE = 10
+GENTLE_SECONDS = 2.5
 
 
 def start_time(pid: int) -> int | None:
@@ -35,6 +37,15 @@ def start_time(pid: int) -> int | None:
         return None
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] == "Z" else int(fields[19])
+
+
+def set_priority(pid: int, nice: int) -> None:
+    """Sets the niceness of all threads of a process and of its session's scheduling group, by which alone the kernel
+    weighs sessions against each other where it groups them."""
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            os.setpriority(os.PRIO_PROCESS, int(thread), nice)
+        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
 
 
 class Keeper:
@@ -51,10 +62,14 @@ class Keeper:
         self._log_file = logs / f"{self.name}.log"
         self._child: asyncio.subprocess.Process | None = None
         self._stopping = False
+        self._gently = False
         self._restart_now = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    def start(self, *, gently: bool = False) -> None:
+        """Begins to keep the daemon. Started `gently`, its first process leaves the processors to others for a moment:
+        when a whole cluster starts, everybody waits for the API server, so that one goes first."""
+        self._gently = gently
         self._task = asyncio.create_task(self._keep())
 
     async def _keep(self) -> None:
@@ -106,6 +121,10 @@ class Keeper:
                 start_new_session=True,
             )
         self.pid = self._child.pid
+        if self._gently:
+            self._gently = False
+            set_priority(self.pid, GENTLE_NICE)
+            asyncio.get_running_loop().call_later(GENTLE_SECONDS, set_priority, self.pid, 0)
         self.started_at = time.time()
         record = {"pid": self.pid, "start": start_time(self.pid), "at": self.started_at}
         self._pid_file.write_text(json.dumps({**record, "argv": list(self.spec["argv"])}))
@@ -183,10 +202,11 @@ class Supervisor:
         wanted = {spec["name"]: spec for spec in json.loads((self.run_dir / "daemons.json").read_text())}
         for name in [name for name in reversed(self.keepers) if self.keepers[name].spec != wanted.get(name)]:
             await self.keepers.pop(name).stop()
+        starting = not self.keepers
         for name, spec in wanted.items():
             if name not in self.keepers:
                 self.keepers[name] = Keeper(spec, self.run_dir, self.logs)
-                self.keepers[name].start()
+                self.keepers[name].start(gently=starting and not spec["first"])
 
     async def stop_all(self, keep: list[str]) -> None:
         """Nodes first, etcd last: whoever writes is stopped before what it writes to. Those in `keep` go on running,
