@@ -30,10 +30,10 @@ class Api:
     """Requests as the administrator, one after the other."""
 
     def __init__(self, plane: ControlPlane, url: str = "") -> None:
-        context = ssl.create_default_context(cafile=str(plane.ca_file))
+        self.context = ssl.create_default_context(cafile=str(plane.ca_file))
         base = plane.pki / "kubernetes-admin"
-        context.load_cert_chain(f"{base}.crt", f"{base}.key")
-        self.client = httpx.Client(base_url=url or plane.url, verify=context, timeout=30)
+        self.context.load_cert_chain(f"{base}.crt", f"{base}.key")
+        self.client = httpx.Client(base_url=url or plane.url, verify=self.context, timeout=30)
 
     def __call__(
         self, method: str, path: str, body: Any = None, content_type: str = JSON, **headers: str

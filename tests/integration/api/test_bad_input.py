@@ -143,7 +143,8 @@ def test_names_of_namespaces_and_missing_names(api: Api, namespace: str) -> None
     long = "x" * 254
     answer = api("POST", core(namespace, "configmaps"), config_map(long))
     assert (answer.status_code, answer.json()["message"]) == (
-        422, f'ConfigMap "{long}" is invalid: metadata.name: Invalid value: "{long}": must be no more than 253 characters',
+        422,
+        f'ConfigMap "{long}" is invalid: metadata.name: Invalid value: "{long}": must be no more than 253 characters',
     )  # fmt: skip
 
 
