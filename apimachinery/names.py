@@ -212,7 +212,7 @@ def validate_annotations(annotations: Mapping[str, str] | None, path: Path) -> l
 
 
 _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
-_random = random.SystemRandom()
+_random = random.Random()  # seeded by the system; names need not be secret, as in the original
 
 
 def random_suffix(length: int = 5) -> str:

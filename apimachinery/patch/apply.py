@@ -69,8 +69,11 @@ def update_managers(
     if old is not None and not managed:
         return []
     kind = node if node is not None else type_of(new)
-    before = old if old is not None else {}
-    changed, removed = typed.compare(_bare(before), _bare(new), kind)
+    removed: FieldSet
+    if old is None:
+        changed, removed = typed.created(_bare(new), kind), {}
+    else:
+        changed, removed = typed.compare(_bare(old), _bare(new), kind)
     changed, removed = without_meta(changed, ignored), without_meta(removed, ignored)
     if not changed and not removed:
         if live is not None and (not sent or sent == live):

@@ -22,6 +22,10 @@ _ALWAYS_THERE: Final = frozenset({"metadata", "spec", "status", "template", "str
 
 
 _ABSENT: Final = object()
+_created: dict[tuple[Type, bytes], FieldSet] = {}
+_MOST_CREATED: Final = 256
+_LARGEST_CREATED: Final = 16384
+"""Bytes of an encoded spec whose fields are remembered."""
 
 
 class TypedError(ValueError):
@@ -127,6 +131,25 @@ def compare(old: Any, new: Any, node: Type) -> tuple[FieldSet, FieldSet]:
         if element not in now:
             _compare_part(element, part, _ABSENT, node, item, changed, removed)
     return changed, removed
+
+
+def created(new: dict[str, Any], node: Type) -> FieldSet:
+    """What ``compare({}, new, node)`` finds added, remembering specs: controllers create the same many times over."""
+    changed: FieldSet = {}
+    for name, part in new.items():
+        kind, element, key = node.field(name), f"f:{name}", None
+        if name == "spec":
+            key = (kind, orjson.dumps(part))
+            known = _created.get(key)
+            if known is not None:
+                changed[element] = known
+                continue
+        _compare_part(element, _ABSENT, part, node, kind, changed, {})
+        if key is not None and element in changed and len(key[1]) <= _LARGEST_CREATED:
+            if len(_created) >= _MOST_CREATED:
+                _created.clear()
+            _created[key] = changed[element]
+    return changed
 
 
 def _by_element(items: list[Any], node: Type) -> dict[str, Any]:

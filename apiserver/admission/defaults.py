@@ -15,7 +15,6 @@ from apiserver.admission.service_accounts import ServiceAccount
 if TYPE_CHECKING:
     from apiserver.registry.catalog import Catalog
     from apiserver.registry.kind import Kind
-    from apiserver.storage import Entry
 
 
 class NamespacePhases:
@@ -40,16 +39,17 @@ class DefaultPriorityClass:
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
-        self._seen: list[Entry] = []
+        self._seen = -1
         self._found: Object | None = None
 
     def __call__(self) -> Object | None:
         """The default class, None when there is none."""
-        entries = self._kind.store.select()
-        if entries != self._seen:
+        revision = self._kind.store.last_change
+        if revision != self._seen:
+            entries = self._kind.store.select()
             defaults = [found for entry in entries if (found := entry.decode()).get("globalDefault")]
             self._found = min(defaults, key=lambda found: found.get("value", 0), default=None)
-            self._seen = entries
+            self._seen = revision
         return self._found
 
 

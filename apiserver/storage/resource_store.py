@@ -131,6 +131,11 @@ class ResourceStore:
         """Return how many objects there are."""
         return len(self._cache.entries)
 
+    @property
+    def last_change(self) -> int:
+        """The revision of the latest change that the cache has seen: while it stays, so does what `select` returns."""
+        return self._cache.last_change
+
     async def get(self, namespace: str, name: str, *, resource_version: str | None = None) -> Entry:
         """Return an object: as it is now (None or ""), as the cache has it ("0"), or not older than a revision.
 
