@@ -51,6 +51,8 @@ def selectors(request: Request, kind: Kind) -> tuple[LabelSelector | None, Field
         for name, _, _ in fields_.requirements:
             if name not in kind.field_names:
                 raise errors.bad_request(_unknown_field(kind, name))
+        if kind.converts:
+            fields_ = fields_.transform(lambda name, value: (kind.field_names[name], value))
     elif request.route.verb == "watch" and request.route.name:  # /watch/…/{name}, the old form of a selector
         fields_ = FieldSelector.parse(f"metadata.name={request.route.name}")
     return labels, fields_

@@ -139,7 +139,7 @@ class Strategy:
     def prepare_for_create(self, obj: Object, ctx: RequestContext) -> None:
         """Set what the server decides and clear what clients may not set, before validation."""
         if self.has_status:
-            obj.pop("status", None)
+            obj["status"] = {}
         if self.counts_generation:
             obj["metadata"]["generation"] = 1
 
@@ -246,9 +246,10 @@ class Strategy:
         """Conditions of a table row (a finished pod is shown dimmed by some clients)."""
         return []
 
-    def selectable_field_names(self) -> frozenset[str]:
-        """The names accepted in field selectors."""
-        return frozenset({"metadata.name", "metadata.namespace", *self.selectable_fields({"metadata": {}})})
+    def selectable_field_names(self) -> dict[str, str]:
+        """The names accepted in field selectors, with those that they have in `selectable_fields`."""
+        further = self.selectable_fields({"metadata": {}})
+        return {name: name for name in ("metadata.name", "metadata.namespace", *further)}
 
 
 def restore(obj: Object, old: Object, key: str) -> None:

@@ -146,5 +146,11 @@ class EventV1Strategy(EventStrategy):
     def selectable_fields(self, obj: Object) -> dict[str, str]:
         return super().selectable_fields(to_core(obj))
 
+    def selectable_field_names(self) -> dict[str, str]:
+        names = {name: name for name in ("metadata.name", "metadata.namespace", "reason", "type")}
+        names["reportingController"] = "reportingComponent"
+        core = [name for name in super().selectable_field_names() if name.startswith("involvedObject.")]
+        return names | {name.replace("involvedObject", "regarding"): name for name in core}
+
     def row(self, obj: Object) -> list[Any]:
         return super().row(to_core(obj))
