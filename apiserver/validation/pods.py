@@ -13,6 +13,7 @@ from .checks import Errors, semantically_equal
 from .meta import validate_annotations, validate_labels, validate_object_meta, validate_object_meta_update
 from .pod_annotations import validate_annotation_updates, validate_pod_annotations, validate_profiles_match
 from .pod_spec import validate_pod_spec
+from .remembered import Remembered, spec_key
 from .scheduling import validate_tolerations
 
 UPDATABLE_FIELDS = (
@@ -23,6 +24,7 @@ UPDATABLE_FIELDS = (
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 _SYSTEM_CONDITIONS = ("PodScheduled", "Ready", "Initialized")
 _CONTAINER_LISTS = ("containers", "initContainers")
+_valid_specs = Remembered(256)
 
 
 def validate_pod(pod: Object) -> list[FieldError]:
@@ -43,7 +45,17 @@ def _metadata_and_spec(pod: Object) -> list[FieldError]:
     errors = validate_object_meta(pod)
     if annotations := meta.get("annotations"):
         validate_pod_annotations(errors, annotations, spec, "metadata.annotations")
-    errors += validate_pod_spec(spec, is_pod=True, pod_name=meta.get("name") or "")
+    key = spec_key(spec)
+    if key is None or key not in _valid_specs:
+        problems = _spec(spec, meta.get("name") or "")
+        errors += problems
+        if key is not None and not problems:
+            _valid_specs.add(key)
+    return errors
+
+
+def _spec(spec: dict[str, Any], pod_name: str) -> list[FieldError]:
+    errors = validate_pod_spec(spec, is_pod=True, pod_name=pod_name)
     if not spec.get("serviceAccountName"):
         for i, volume in enumerate(spec.get("volumes") or ()):
             for j, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
