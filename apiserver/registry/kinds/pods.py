@@ -26,6 +26,7 @@ class PodStrategy(Strategy):
     """A group of containers on one node, from `Pending` on the API server to its end on the node."""
 
     resource = resources.PODS
+    returns_deleted_object = True
     columns = pod_table.COLUMNS
     counts_generation = True
 

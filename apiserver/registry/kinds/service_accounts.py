@@ -17,6 +17,7 @@ class ServiceAccountStrategy(Strategy):
     """An identity for processes in pods."""
 
     resource = resources.SERVICE_ACCOUNTS
+    returns_deleted_object = True
     columns = (
         NAME,
         Column("Secrets", description="Secrets is a list of the secrets in the same namespace that pods running using "

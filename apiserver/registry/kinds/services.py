@@ -31,6 +31,7 @@ class ServiceStrategy(Strategy):
     """Allocation happens while preparing: a value chosen here is claimed in the same transaction as the Service."""
 
     resource = resources.SERVICES
+    returns_deleted_object = True
     name_rule = staticmethod(checks.label1035)
     columns = (
         NAME,
