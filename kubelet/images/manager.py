@@ -48,13 +48,11 @@ class ImageManager:
             event("Warning", "InspectFailed", text)
             event("Warning", "Failed", "Error: InvalidImageName")
             raise ImageFailed("InvalidImageName", text, now + 10) from error
-        if policy == "Never":
-            if present is None:
-                text = f'Container image "{reference}" is not present with pull policy of Never'
-                event("Warning", "ErrImageNeverPull", text)
-                event("Warning", "Failed", "Error: ErrImageNeverPull")
-                raise ImageFailed("ErrImageNeverPull", text, now + 10)
-            return present
+        if policy == "Never" and present is None:
+            text = f'Container image "{reference}" is not present with pull policy of Never'
+            event("Warning", "ErrImageNeverPull", text)
+            event("Warning", "Failed", "Error: ErrImageNeverPull")
+            raise ImageFailed("ErrImageNeverPull", text, now + 10)
         if present is not None and policy != "Always":
             text = f'Container image "{reference}" already present on machine and can be accessed by the pod'
             event("Normal", "Pulled", text)

@@ -12,7 +12,7 @@ from apimachinery import Object
 from component_base.logs import get_logger
 from kube_client.informer import Informer
 from kubelet.paths import pod_uids
-from kubelet.pods.worker import PodWorker
+from kubelet.pods.worker import FORCED_GRACE, PodWorker
 from kubelet.runtime.types import GRACE_PERIOD, RuntimeFailure
 from kubelet.services import Services
 
@@ -128,6 +128,5 @@ class PodManager:
 
 
 def _grace(text: str) -> float:
-    return float(text) if text.isdigit() else 30.0
-
-
+    """Whoever deletes a pod without waiting for its node gets a short farewell."""
+    return min(float(text), FORCED_GRACE) if text.isdigit() else FORCED_GRACE

@@ -22,6 +22,8 @@ from kubelet.volumes.manager import sub_path
 __all__ = ["Builder", "all_containers", "sandbox"]
 
 DEFAULT_TERMINATION_PATH = "/dev/termination-log"
+# Volumes that the kubelet writes are mounted read-only, whatever the container asks for.
+_READ_ONLY = frozenset({"configMap", "secret", "downwardAPI", "projected"})
 _PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
 
 
@@ -108,6 +110,7 @@ class Builder:
     def _mounts(self, container: Object, attempt: int, variables: Mapping[str, str]) -> list[Mount]:
         mounts = []
         targets = set()
+        fixed = {one["name"] for one in self.pod["spec"].get("volumes") or () if _READ_ONLY & one.keys()}
         for mount in container.get("volumeMounts") or ():
             if mount["name"] not in self.volumes:
                 raise ConfigError(f'cannot find volume "{mount["name"]}" to mount into container "{container["name"]}"')
@@ -122,7 +125,8 @@ class Builder:
                 source = sub_path(source, relative, create=True)
             targets.add(mount["mountPath"].rstrip("/"))
             propagation = _PROPAGATION[mount.get("mountPropagation") or "None"]
-            mounts.append(Mount(str(source), mount["mountPath"], bool(mount.get("readOnly")), propagation))
+            read_only = bool(mount.get("readOnly")) or mount["name"] in fixed
+            mounts.append(Mount(str(source), mount["mountPath"], read_only, propagation))
         for target, path in (("/etc/hosts", self.paths.etc_hosts), ("/etc/resolv.conf", self.paths.resolv_conf)):
             if target not in targets and not (target == "/etc/hosts" and "/etc" in targets):
                 mounts.append(Mount(str(path), target))

@@ -16,6 +16,8 @@ from kubelet.runtime.types import ContainerStatus, NotFound, RuntimeEvent, Runti
 
 RELIST_SECONDS = 60.0
 RETRY_SECONDS = 1.0
+PING_SECONDS = 5.0
+ANSWER_SECONDS = 10.0
 log = get_logger("view")
 
 
@@ -81,6 +83,7 @@ class RuntimeView:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_events())
             group.create_task(self._relist_regularly())
+            group.create_task(self._ping_regularly())
 
     async def _follow_events(self) -> None:
         async for event in self._runtime.events():
@@ -119,6 +122,24 @@ class RuntimeView:
                     await self._relist_wanted.wait()
             except TimeoutError:
                 continue
+
+    async def _ping_regularly(self) -> None:
+        """An engine that stands still breaks no connection: only asking tells."""
+        while True:
+            await asyncio.sleep(PING_SECONDS)
+            if not self.healthy:
+                continue
+            ping = asyncio.create_task(self._runtime.ping())
+            try:
+                if not (await asyncio.wait([ping], timeout=ANSWER_SECONDS))[0]:
+                    self._unhealthy("the container engine does not answer")
+                await ping
+            except RuntimeFailure as error:
+                self._unhealthy(str(error))
+            finally:
+                ping.cancel()
+            if not self.healthy:
+                self._relist_wanted.set()
 
     def _unhealthy(self, why: str) -> None:
         if self.healthy:

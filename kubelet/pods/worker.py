@@ -29,6 +29,7 @@ from kubelet.services import Services
 from pod_network.errors import NetworkError
 
 RETRY_SECONDS = 1.0
+FORCED_GRACE = 2.0
 TERMINAL = ("Succeeded", "Failed")
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 log = get_logger("pods")
@@ -74,9 +75,9 @@ class PodWorker:
         self.poke()
 
     def removed(self) -> None:
-        """The object is gone from the API."""
+        """The object is gone from the API: nobody waits for a long farewell."""
         self._gone = True
-        self.stop(Stop(grace_period(self.pod)))
+        self.stop(Stop(min(grace_period(self.pod), FORCED_GRACE)))
 
     def stop(self, stop: Stop) -> None:
         """End the pod; a second call may only shorten the grace period."""
@@ -188,8 +189,11 @@ class PodWorker:
             if failed is not None:
                 break
             self._watch_probes()
-        self._report()
-        if finished(self.pod, self._record()):
+        record = self._record()
+        # A pod that is over is reported once and for all: with the last words of its containers.
+        await termination_message.collect(record, self._state, self._services, self._executor.paths)
+        self._report(record)
+        if finished(self.pod, record):
             await self._rest()
         retry_at = failed.retry_at if failed is not None else None
         times_to_look = (wake_at, deadline, retry_at, self._services.volumes.next_refresh(self.pod))
@@ -272,7 +276,7 @@ class PodWorker:
         self._ended = True
         self._prober.stop()
         await termination_message.collect(record, self._state, self._services, self._executor.paths)
-        self._report(over=True)
+        self._report(record, over=True)
         for sandbox in record.sandboxes:
             if sandbox.state == "running":
                 await self._executor.stop_sandbox(sandbox.id)
@@ -336,7 +340,7 @@ class PodWorker:
     def _record(self) -> PodRecord:
         return self._services.view.record(self.uid)
 
-    def _report(self, over: bool = False) -> None:
+    def _report(self, record: PodRecord | None = None, over: bool = False) -> None:
         if self._gone:
             return
         stop = self._stop
@@ -354,7 +358,7 @@ class PodWorker:
             reason=stop.reason if stop else "",
             message=stop.message if stop else "",
         )
-        self._services.status.set(self.pod, pod_status(self.pod, self._record(), facts))
+        self._services.status.set(self.pod, pod_status(self.pod, record or self._record(), facts))
 
     def _unhealthy(self, container: str, text: str) -> None:
         self._executor.event("Warning", "Unhealthy", text, container)

@@ -116,6 +116,9 @@ class DockerRuntime:
             "docker", info.get("ServerVersion", ""), info.get("CgroupDriver", ""), info.get("DockerRootDir", "")
         )
 
+    async def ping(self) -> None:
+        await self._call(lambda client: client.ping())
+
     async def containers(self) -> list[ContainerStatus]:
         rows = await self._call(lambda client: client.containers(all=True, filters=self._filters))
         return [translate.status_from_summary(row) for row in rows]

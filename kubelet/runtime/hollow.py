@@ -43,6 +43,9 @@ class HollowRuntime:
     async def version(self) -> RuntimeVersion:
         return RuntimeVersion("hollow", "1.0")
 
+    async def ping(self) -> None:
+        """Nothing here can fail to answer."""
+
     async def containers(self) -> list[ContainerStatus]:
         return list(self._statuses.values())
 

@@ -52,7 +52,11 @@ class Runtime(Protocol):
     """One engine, seen by one node: only containers of this cluster and node exist for it."""
 
     async def version(self) -> RuntimeVersion:
-        """Also the health check."""
+        """Name and version of the engine, and how it divides the machine."""
+        ...
+
+    async def ping(self) -> None:
+        """Return once the engine answers; cheap. Raises RuntimeFailure."""
         ...
 
     async def containers(self) -> list[ContainerStatus]:

@@ -62,8 +62,8 @@ def choose(kubelet: Kubelet, pod: Object, container: str, *, previous: bool = Fa
     group = kubelet.view.record(pod["metadata"]["uid"]).containers.get(container, ())
     if previous:
         ended = [status for status in group if status.state == "exited"]
-        if group and group[0].state == "exited":
-            ended = ended[1:] or ended
+        if group and group[0].state == "exited" and not _shown_waiting(pod, container):
+            ended = ended[1:]
         if not ended:
             raise Refused(400, f'previous terminated container "{container}" in pod "{name}" not found\n')
         return ended[0]
@@ -74,6 +74,13 @@ def choose(kubelet: Kubelet, pod: Object, container: str, *, previous: bool = Fa
             f'container "{container}" in pod "{name}" is waiting to start: {_waiting_reason(pod, container)}\n',
         )
     return found
+
+
+def _shown_waiting(pod: Object, container: str) -> bool:
+    """Whether the container waits for its next start, so that its newest end is its previous one."""
+    status = pod.get("status") or {}
+    shown = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    return any(one["name"] == container and "waiting" in (one.get("state") or {}) for one in shown)
 
 
 def _waiting_reason(pod: Object, container: str) -> str:
