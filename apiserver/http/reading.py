@@ -10,7 +10,7 @@ from apimachinery.selectors import FieldSelector, LabelSelector
 from apiserver.http import tables
 from apiserver.http.negotiation import Media, negotiate
 from apiserver.http.request import Request
-from apiserver.http.responses import send_object, send_raw
+from apiserver.http.responses import send_list, send_object, send_raw
 from apiserver.registry.kind import Kind, Stored
 from apiserver.storage import ListResult
 
@@ -139,7 +139,7 @@ async def list_(request: Request, kind: Kind) -> None:
     if page.remaining is not None:
         metadata["remainingItemCount"] = page.remaining
     if not media.as_kind:
-        await send_raw(request, 200, list_body(kind, page, metadata), media)
+        await _send_list(request, kind, page, metadata, media)
         return
     objects = [entry.decode() for entry in page.entries]
     if media.as_kind == tables.TABLE:
@@ -151,8 +151,7 @@ async def list_(request: Request, kind: Kind) -> None:
     await send_object(request, 200, body, media)
 
 
-def list_body(kind: Kind, page: ListResult, metadata: Object) -> bytes:
-    """The JSON of a list, from stored bytes."""
+async def _send_list(request: Request, kind: Kind, page: ListResult, metadata: Object, media: Media) -> None:
     resource = kind.resource
     head = b"".join((
         b'{"kind":"', resource.list_kind.encode(), b'","apiVersion":"', resource.api_version.encode(),
@@ -160,5 +159,6 @@ def list_body(kind: Kind, page: ListResult, metadata: Object) -> bytes:
     ))  # fmt: skip
     if kind.converts:
         items = [kind.served(entry.decode()) for entry in page.entries]
-        return b"".join((head, orjson.dumps(items), b"}\n"))
-    return page.document(head + b"[", b"]}\n")
+        await send_raw(request, 200, b"".join((head, orjson.dumps(items), b"}\n")), media)
+    else:
+        await send_list(request, page, head + b"[", b"]}\n", media)

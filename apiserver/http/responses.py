@@ -14,10 +14,11 @@ from isal import igzip
 from apimachinery.errors import StatusError
 from apiserver.http.negotiation import YAML, Media
 from apiserver.http.request import Request
+from apiserver.storage import ListResult
 
 COMPRESS_FROM = 128 * 1024
 """Bytes from which a response is compressed for clients that accept gzip."""
-PIECE = 256 * 1024
+PIECE = 128 * 1024
 """Bytes of a large body that are sent at a time."""
 _PRETTY_AGENTS = (b"curl", b"Wget", b"Mozilla/5.0")
 _JSON = (b"content-type", b"application/json")
@@ -40,21 +41,46 @@ async def send(
     request: Request, status: int, body: bytes, content_type: tuple[bytes, bytes] = _JSON, extra: Headers | None = None
 ) -> None:
     """Send a complete response."""
-    request.status = status
+    headers = _headers(request, content_type, extra)
+    if len(body) > COMPRESS_FROM and _takes_gzip(request):
+        body = await asyncio.get_running_loop().run_in_executor(None, _compress, body)
+        headers += ((b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding"))
+    await _start(request, status, headers, len(body))
+    if len(body) > PIECE:
+        await _send_pieces(request, memoryview(body))
+    else:
+        await request.send({"type": "http.response.body", "body": body})
+
+
+async def send_list(request: Request, page: ListResult, before: bytes, after: bytes, media: Media) -> None:
+    """Send a list's stored bytes, between `before` and `after`: a large one piece by piece as it is put together."""
+    length = page.length(before, after)
+    if length <= PIECE or media.type == YAML or wants_pretty(request) or _takes_gzip(request):
+        await send_raw(request, 200, page.document(before, after), media)
+        return
+    await _start(request, 200, _headers(request, _JSON, None), length)
+    for piece in page.pieces(before, after, PIECE):
+        length -= len(piece)
+        await request.send({"type": "http.response.body", "body": piece, "more_body": length > 0})
+
+
+def _headers(request: Request, content_type: tuple[bytes, bytes], extra: Headers | None) -> Headers:
     headers = [(b"audit-id", request.audit_id), _PLAIN, content_type, date_header()]
     if request.warnings:
         headers += warning_headers(request.warnings)
     if extra:
         headers += extra
-    if len(body) > COMPRESS_FROM and b"gzip" in request.headers.get(b"accept-encoding", b""):
-        body = await asyncio.get_running_loop().run_in_executor(None, _compress, body)
-        headers += ((b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding"))
-    headers.append((b"content-length", b"%d" % len(body)))
+    return headers
+
+
+def _takes_gzip(request: Request) -> bool:
+    return b"gzip" in request.headers.get(b"accept-encoding", b"")
+
+
+async def _start(request: Request, status: int, headers: Headers, length: int) -> None:
+    request.status = status
+    headers.append((b"content-length", b"%d" % length))
     await request.send({"type": "http.response.start", "status": status, "headers": headers})
-    if len(body) > PIECE:
-        await _send_pieces(request, memoryview(body))
-    else:
-        await request.send({"type": "http.response.body", "body": body})
 
 
 async def _send_pieces(request: Request, body: memoryview) -> None:

@@ -6,7 +6,7 @@ objects are the caller's: KeyError and AlreadyExists carry no words for users.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,16 +75,27 @@ class ListResult:
     remaining: int | None = None
 
     def document(self, before: bytes, after: bytes) -> bytes:
-        """Return `before`, the items as they are in lists of the API (without apiVersion and kind), and `after`.
+        """Return `before`, the items as they are in lists of the API (without apiVersion and kind), and `after`."""
+        return b"".join(self.pieces(before, after))
 
-        One pass over the bytes: a second copy of a large list costs more than everything else.
-        """
-        bodies = [entry.body for entry in self.entries]
-        if not bodies:
-            return before + after
-        bodies[0] = b"".join((before, b"{", bodies[0]))
-        bodies[-1] = bodies[-1] + after
-        return b",{".join(bodies)
+    def length(self, before: bytes, after: bytes) -> int:
+        """Return the length of `document` in bytes."""
+        count = len(self.entries)
+        return len(before) + len(after) + sum([len(entry.body) for entry in self.entries]) + max(2 * count - 1, 0)
+
+    def pieces(self, before: bytes, after: bytes, size: int = 1 << 18) -> Iterator[bytes]:
+        """Yield `document` in pieces of about `size` bytes: a large list need not be in memory twice."""
+        entries = self.entries
+        if not entries:
+            yield before + after
+            return
+        step = max(size * len(entries) // self.length(before, after), 1)
+        for start in range(0, len(entries), step):
+            bodies = [entry.body for entry in entries[start : start + step]]
+            bodies[0] = b"".join((b",{" if start else before + b"{", bodies[0]))
+            if start + step >= len(entries):
+                bodies[-1] += after
+            yield b",{".join(bodies)
 
 
 class ResourceStore:
