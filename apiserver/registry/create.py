@@ -6,6 +6,7 @@ import uuid
 
 from apimachinery import Object, errors, names
 from apimachinery.errors import StatusError
+from apimachinery.meta import deep_copy
 from apiserver.admission.plugin import CREATE, Attributes
 from apiserver.registry import managers
 from apiserver.registry.kind import Kind, Stored
@@ -41,17 +42,19 @@ async def insert(kind: Kind, obj: Object, ctx: RequestContext, options: WriteOpt
     generates = bool(metadata.get("generateName")) and not metadata.get("name")
     tries = 0
     while True:
+        # What was chosen in vain for this try (an address, a port) must not look as if the client had asked for it.
+        made = deep_copy(obj) if kind.makes_claims else obj
         if generates:
-            metadata["name"] = names.generate_name(metadata["generateName"])
+            made["metadata"]["name"] = names.generate_name(metadata["generateName"])
         try:
-            return await _insert_once(kind, obj, ctx)
+            return await _insert_once(kind, made, ctx)
         except AlreadyExists as taken:
             tries += 1
             if not generates or tries >= NAME_RETRIES:
-                raise _already_exists(kind, obj, taken) from None
+                raise _already_exists(kind, made, taken) from None
         except ClaimTaken as taken:
             tries += 1
-            error = kind.strategy.on_claim_taken(obj, taken.key, ctx)
+            error = kind.strategy.on_claim_taken(made, taken.key, ctx)
             if error is not None or tries >= CLAIM_RETRIES:
                 raise error or errors.internal_error(f"failed to allocate {taken.key}") from None
 
