@@ -44,7 +44,7 @@ def run(data_dir: Path, purge: bool, progress: Progress) -> bool:
 
         fabric.remove(found)
         unmount_below(found.data_dir)
-        remove_cgroups(found)
+        remove_cgroups()
     if purge:
         with progress.step("Removing the data"):
             admin = f"{found.name}-admin"
@@ -114,9 +114,10 @@ def unmount_below(directory: Path) -> None:
         subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
 
 
-def remove_cgroups(found: Settings) -> None:
-    """Removes the empty cgroups that the kubelets made for pods (both cgroup versions)."""
-    for root in Path("/sys/fs/cgroup").glob(f"**/{found.name}-kubepods*"):
+def remove_cgroups() -> None:
+    """Removes the cgroups that the kubelets made for pods (both cgroup versions). One that still holds a process
+    refuses, so that another kubelet's pods are never touched."""
+    for root in [*Path("/sys/fs/cgroup").glob("*/kubepods"), Path("/sys/fs/cgroup/kubepods")]:
         for directory, _, _ in os.walk(root, topdown=False):
             with contextlib.suppress(OSError):
                 os.rmdir(directory)

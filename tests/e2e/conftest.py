@@ -10,17 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.cluster import Cluster, kubectls
+from tests.harness.cluster import Cluster, kubectls, machine_state, traces
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """When all tests are done, `down --purge` must leave the machine as it was: that is asserted here."""
     running = Cluster(tmp_path_factory.mktemp("cluster"), nodes=2)
+    before = machine_state()
     try:
         running.up()
         yield running
     finally:
         running.purge()
+    assert traces(running.data_dir, running.name) == {
+        "processes": [], "containers": [], "mounts": [], "cgroups": [], "files": [],
+    }  # fmt: skip
+    assert machine_state() == before
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kubeadm.settings import cluster_name
 from tests.harness.processes import REPOSITORY, poll
 
 SKIFF = [str(REPOSITORY / "skiff")]
@@ -63,8 +65,13 @@ class Cluster:
     def up(self) -> None:
         self.skiff("up", "--nodes", str(self.nodes), "--wait", "180s")
 
+    @property
+    def name(self) -> str:
+        """The cluster's name, which its containers, links and cgroups carry."""
+        return cluster_name(self.data_dir)
+
     def purge(self) -> None:
-        self.skiff("down", "--purge", check=False)
+        self.skiff("down", "--purge")
 
     def kubectl(
         self, *arguments: str, input: str | None = None, binary: str = "kubectl", timeout: float = 180
@@ -102,6 +109,46 @@ class Cluster:
         """Pods that are Ready and are not being deleted."""
         pods = self.get("pods", "-n", namespace, "-l", selector)["items"]
         return [pod for pod in pods if is_ready(pod) and "deletionTimestamp" not in pod["metadata"]]
+
+
+def machine_state() -> dict[str, set[str]]:
+    """What a cluster could leave behind on the machine: links, namespaces, routes and firewall rules."""
+
+    def lines(*command: str) -> set[str]:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return {line.split("[")[0].strip() for line in done.stdout.splitlines() if not line.startswith("#")}
+
+    empty = {"*filter", "*nat", "*mangle", "COMMIT", ""}
+    rules = lines("iptables-legacy-save") | lines("iptables-nft-save")
+    return {
+        "links": {line.split(":")[1].split("@")[0].strip() for line in lines("ip", "-o", "link")},
+        "namespaces": lines("ip", "netns"),
+        "routes": lines("ip", "route"),
+        # A table that was never used before is listed, empty, once it was: only rules and chains of ours count.
+        "rules": {rule for rule in rules - empty if not rule.startswith(":") or "-" in rule.split()[0]},
+    }
+
+
+def traces(data_dir: Path, cluster_name: str) -> dict[str, list[str]]:
+    """What still belongs to a purged cluster: processes, mounts, containers, cgroups, files."""
+    processes = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if f"{data_dir}/" in command and "pytest" not in command:
+                processes.append(command)
+    label = f"label=skiff.dev/cluster={cluster_name}"
+    containers = subprocess.run(
+        ["docker", "ps", "-aq", "--filter", label], capture_output=True, text=True, check=False
+    ).stdout.split()
+    mounts = [
+        line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"{data_dir}/" in line
+    ]
+    cgroups = [str(path) for path in Path("/sys/fs/cgroup").glob("**/kubepods")]
+    files = [str(data_dir)] if data_dir.exists() else []
+    return {
+        "processes": processes, "containers": containers, "mounts": mounts, "cgroups": cgroups, "files": files,
+    }  # fmt: skip
 
 
 def is_ready(obj: dict[str, Any]) -> bool:
