@@ -35,6 +35,7 @@ class WorkQueue(Generic[K]):
         self._resting: dict[K, float] = {}
         self._sequence = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
 
     def __len__(self) -> int:
         return len(self._ready)
@@ -139,10 +140,11 @@ class WorkQueue(Generic[K]):
             return
         due = self._heap[0][0]
         if self._timer is not None:
-            if self._timer.when() <= due and not self._timer.cancelled():
+            if self._timer_due <= due:
                 return
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(due, self._fire)
+        # uvloop gives a handle without when() for a time that has come already.
+        self._timer, self._timer_due = asyncio.get_running_loop().call_at(due, self._fire), due
 
     def _fire(self) -> None:
         self._timer = None

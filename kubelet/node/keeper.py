@@ -29,6 +29,7 @@ LEASE_NAMESPACE = "kube-node-lease"
 LEASE_FRACTION = 0.25
 PID_SHARE = 0.05
 IMAGES_SECONDS = 300.0
+ENGINE_SECONDS = 2.0
 VERSION = "v1.36.0"
 log = get_logger("node")
 
@@ -148,6 +149,8 @@ class NodeKeeper:
                 continue
 
     async def _report(self) -> None:
+        # Others write to the status too: a node given up by the controller has to say that it is back.
+        self._take(await self._client.get(NODES, self.name, resource_version="0"))
         fresh = await self._status(self._last)
         due = time.monotonic() - self._sent_at >= self._config.nodeStatusReportFrequency
         if not due and self._last is not None and not status.differs(self._last, fresh):
@@ -175,11 +178,12 @@ class NodeKeeper:
     async def _status(self, old: Object | None) -> Object:
         try:
             if time.monotonic() - self._images_at > IMAGES_SECONDS or not self._images_at:
-                version = await self._runtime.version()
-                self._runtime_version = f"{version.name}://{version.version}"
-                self._images = await self._runtime.images()
+                async with asyncio.timeout(ENGINE_SECONDS):
+                    version = await self._runtime.version()
+                    self._runtime_version = f"{version.name}://{version.version}"
+                    self._images = await self._runtime.images()
                 self._images_at = time.monotonic()
-        except RuntimeFailure as error:
+        except (RuntimeFailure, TimeoutError) as error:
             log.debug("Images not listed", error=str(error))
         facts = status.Facts(
             hostname=self.name,
