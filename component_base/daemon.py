@@ -6,6 +6,8 @@ Every daemon's `__main__` ends in `run(main)`. Nothing here knows what the daemo
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 import random
 import signal
@@ -17,6 +19,7 @@ import uvloop
 
 from component_base import logs
 
+_RETURN_MEMORY_SECONDS = 10.0
 _log = logs.get_logger("daemon")
 
 
@@ -56,9 +59,17 @@ async def _supervise(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         _log.info("Stopping", signal=signal.Signals(number).name)
         stop.set()
 
+    _return_memory(loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     await main(stop)
+
+
+def _return_memory(loop: asyncio.AbstractEventLoop) -> None:
+    """Give what a burst left behind back to the system, now and then: glibc keeps it, a few milliseconds free it."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+        loop.call_later(_RETURN_MEMORY_SECONDS, _return_memory, loop)
 
 
 def settle() -> None:

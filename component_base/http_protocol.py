@@ -23,6 +23,7 @@ MAX_HEAD = 1 << 20  # bytes of request line and headers, as Go's http.Server
 _MAX_BEHIND_UPGRADE = 1 << 20  # bytes kept for an application that has not answered its upgrade request yet
 _BODY_LIMIT = 65536  # bytes of a request body received ahead of the application
 _JOIN_LIMIT = 32768  # bytes up to which joining parts is cheaper than handing them over one by one
+_TLS_SLICE = 16384  # bytes of a TLS record
 _log = logs.get_logger("serving")
 
 
@@ -52,7 +53,13 @@ class Protocol(HttpToolsProtocol):
         """
         if self.transport.is_closing():
             return 0
-        self.transport.write(chunk)
+        if len(chunk) <= _TLS_SLICE:
+            self.transport.write(chunk)
+        else:
+            # OpenSSL keeps a buffer as large as the largest write for as long as the connection lasts.
+            view = memoryview(chunk)
+            for start in range(0, len(chunk), _TLS_SLICE):
+                self.transport.write(view[start : start + _TLS_SLICE])
         return self.transport.get_write_buffer_size()
 
     def connection_lost(self, exc: Exception | None) -> None:
