@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -47,6 +48,7 @@ STARTS_AT_ONCE = 4
 TIMEOUT_SECONDS = 120
 BUSYBOX = "/bin/busybox"
 ENTER_SECONDS = 2.0
+OOM_SECONDS = 0.3
 _UNREACHABLE = (
     requests.exceptions.ConnectionError,
     requests.exceptions.Timeout,
@@ -124,9 +126,14 @@ class DockerRuntime:
         return [translate.status_from_summary(row) for row in rows]
 
     async def inspect(self, container_id: str) -> ContainerStatus:
-        return translate.status_from_inspect(
-            await self._call(lambda client: client.inspect_container(container_id))
-        )
+        document = await self._call(lambda client: client.inspect_container(container_id))
+        status = translate.status_from_inspect(document)
+        if translate.may_be_out_of_memory(document) and time.time() - status.finished_at < OOM_SECONDS:
+            # The engine hears of the kernel's verdict after it hears of the process's end.
+            await asyncio.sleep(OOM_SECONDS)
+            document = await self._call(lambda client: client.inspect_container(container_id))
+            status = translate.status_from_inspect(document)
+        return status
 
     async def create_sandbox(self, spec: SandboxSpec) -> str:
         def create(client: EngineClient) -> str:

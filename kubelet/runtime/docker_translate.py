@@ -248,6 +248,12 @@ def status_from_inspect(document: Mapping[str, Any]) -> ContainerStatus:
     )
 
 
+def may_be_out_of_memory(document: Mapping[str, Any]) -> bool:
+    """Whether the container ended as one that has met its memory limit does, without the engine saying so."""
+    state, limit = document["State"], document["HostConfig"].get("Memory")
+    return bool(limit and state.get("Status") == "exited" and state.get("ExitCode") == 137 and not state["OOMKilled"])
+
+
 def _identity(labels: Mapping[str, str]) -> dict[str, Any]:
     attempt = labels.get(types.RESTART_COUNT, "0")
     return {

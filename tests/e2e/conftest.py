@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.cluster import Cluster, kubectls, machine_state, traces
+from tests.harness.pods import Pods
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +39,12 @@ def namespace(cluster: Cluster) -> Iterator[str]:
         yield name
     finally:
         cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def pods(cluster: Cluster, namespace: str) -> Pods:
+    """The pods of a namespace of the test's own."""
+    return Pods(cluster, namespace)
 
 
 @pytest.fixture(scope="session")
