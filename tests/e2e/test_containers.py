@@ -177,7 +177,7 @@ def test_names_and_networks(pods: Pods) -> None:
         pod("named", container(show), hostname="box", subdomain="inner", hostAliases=aliases),
         pod("host", container("hostname; ip -o link | grep -c . ; cat /etc/hosts"), hostNetwork=True,
             nodeName="node-1"),
-        pod("shared", container("ps -o args | grep -c pause", "one"), container("sleep 5", "two"),
+        pod("shared", container("ps -o args | grep -c pause", "one"), container("sleep 2", "two"),
             shareProcessNamespace=True),
     )  # fmt: skip
     plain = pods.phase("plain", "Succeeded")
