@@ -11,13 +11,18 @@ def pod(name: str, namespace: str) -> dict[str, Any]:
         "image": "registry.example.com/team/application:1.2.3",
         "imagePullPolicy": "IfNotPresent",
         "args": ["--port=8080", "--log-level=info", "--config=/etc/application/config.yaml"],
-        "env": [{"name": f"SETTING_{number}", "value": f"the value of setting {number}"} for number in range(13)],
+        "env": [
+            {"name": f"SETTING_{number}", "value": f"the value of setting {number}"} for number in range(13)
+        ],
         "ports": [{"containerPort": 8080, "protocol": "TCP", "name": "http"}],
         "resources": {
             "requests": {"cpu": "100m", "memory": "64Mi"},
             "limits": {"cpu": "1", "memory": "128Mi"},
         },
-        "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080, "scheme": "HTTP"}, "periodSeconds": 10},
+        "readinessProbe": {
+            "httpGet": {"path": "/ready", "port": 8080, "scheme": "HTTP"},
+            "periodSeconds": 10,
+        },
         "volumeMounts": [{"name": "config", "mountPath": "/etc/application", "readOnly": True}],
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",

@@ -23,7 +23,7 @@ MAX_HEAD = 1 << 20  # bytes of request line and headers, as Go's http.Server
 _MAX_BEHIND_UPGRADE = 1 << 20  # bytes kept for an application that has not answered its upgrade request yet
 _BODY_LIMIT = 65536  # bytes of a request body received ahead of the application
 _JOIN_LIMIT = 32768  # bytes up to which joining parts is cheaper than handing them over one by one
-_TLS_SLICE = 16384  # bytes of a TLS record
+_TLS_SLICE = 32768  # bytes: two TLS records
 _log = logs.get_logger("serving")
 
 
