@@ -300,6 +300,10 @@ class DockerRuntime:
 
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> SocketStream:
         connection, ahead = await self._call(lambda client: client.attach_connection(container_id, stdin))
+        # The engine lets clients of an ended container wait for its next start, which never comes.
+        if (await self.inspect(container_id)).state != "running":
+            connection.close()
+            raise RuntimeFailure(f"container not running ({container_id})")
 
         async def resize(width: int, height: int) -> None:
             with contextlib.suppress(RuntimeFailure):

@@ -14,6 +14,7 @@ from kubernetes.stream import stream
 
 from tests.harness.cluster import Cluster, fetch
 from tests.harness.pods import (
+    BUSYBOX,
     FOREVER,
     Pods,
     container,
@@ -105,6 +106,18 @@ def test_exec_attach_copy_and_forward(pods: Pods, tmp_path: Path) -> None:
     finally:
         forward.terminate()
         forward.wait(10)
+
+
+def test_kubectl_run_shows_what_a_short_command_says(pods: Pods) -> None:
+    base = ("-n", pods.namespace, "run", "--rm", "-i", "--restart=Never", f"--image={BUSYBOX}")
+    for number in range(3):
+        done = pods.cluster.try_kubectl(
+            *base, f"quick-{number}", "--", "sh", "-c", "echo said; exit 3", input=""
+        )
+        assert done.returncode == 3, done.stderr
+        assert "said\n" in done.stdout
+    done = pods.cluster.try_kubectl(*base, "slow", "--", "sh", "-c", "sleep 1; cat; exit 0", input="meow\n")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "meow"), done.stderr
 
 
 def terminal(cluster: Cluster, arguments: list[str], keys: bytes, size: tuple[int, int]) -> str:
