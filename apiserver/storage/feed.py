@@ -51,7 +51,12 @@ class Feed:
     # --- caches -----------------------------------------------------------------------------------------
 
     def add(self, cache: ResourceCache) -> None:
-        """Feed one more cache; one added after the start is loaded soon (see its `loaded`)."""
+        """Feed one more cache; one added after the start is loaded soon (see its `loaded`).
+
+        Raises ValueError where another cache holds the same keys: it would never be loaded.
+        """
+        if cache.prefix in self._caches:
+            raise ValueError(f"two caches for {cache.prefix}")
         self._caches[cache.prefix] = cache
         if not self._must_load:
             self._late.append(cache)
