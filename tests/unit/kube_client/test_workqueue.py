@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import uvloop
 
 from kube_client.workqueue import WorkQueue
 
@@ -49,6 +50,18 @@ async def test_delayed_keys_come_in_the_order_of_their_delays_and_the_earliest_w
         queue.done(key)
     assert len(queue) == 0
     queue.close()
+
+
+def test_a_key_that_is_due_already_shares_the_timer_on_every_loop() -> None:
+    async def use() -> list[str]:
+        queue: WorkQueue[str] = WorkQueue()
+        for key in ("a", "b", "c"):
+            queue.add_after(key, 1e-9)
+        return sorted([await queue.get() for _ in range(3)])
+
+    for loop in (asyncio.new_event_loop, uvloop.new_event_loop):
+        with asyncio.Runner(loop_factory=loop) as runner:
+            assert runner.run(use()) == ["a", "b", "c"]
 
 
 async def test_no_timer_runs_while_nothing_is_delayed() -> None:
