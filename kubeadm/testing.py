@@ -37,7 +37,8 @@ def run(arguments: Sequence[str]) -> int:
         code = _static_checks(progress)
         if code != 0:
             return code
-    paths = [f"tests/{suite}" for suite in suites]
+    named = any("/" in argument for argument in rest)
+    paths = [f"tests/{suite}" for suite in suites or (() if named else SUITES)]
     if suites == ["unit"]:
         return _pytest([*paths, *rest])
     if os.geteuid() != 0:
@@ -53,7 +54,7 @@ def run(arguments: Sequence[str]) -> int:
         with progress.step("Images"):
             command = [*daemons.python("deploy.images.build"), "--tests"]
             subprocess.run(command, cwd=daemons.REPOSITORY, check=True, stdout=subprocess.DEVNULL)
-        return _pytest([*paths, *rest])
+        return _pytest([*paths, *rest], started)
     finally:
         if started is not None:
             started.terminate()
@@ -117,7 +118,12 @@ def _start_engine(progress: Progress) -> subprocess.Popen[bytes] | None:
     return child
 
 
-def _pytest(arguments: Sequence[str]) -> int:
+def _pytest(arguments: Sequence[str], own_engine: subprocess.Popen[bytes] | None = None) -> int:
+    """Runs pytest. An engine that was started for the tests is named to them by pid: the end-to-end tests, which come
+    last, end it, so that their cluster runs an engine of its own as it would on a new machine."""
+    environment = dict(os.environ)
+    if own_engine is not None:
+        environment["SKIFF_TEST_ENGINE_PID"] = str(own_engine.pid)
     return subprocess.run(
         [sys.executable, "-m", "pytest", *arguments], cwd=daemons.REPOSITORY, check=False
     ).returncode

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -10,14 +12,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.cluster import Cluster, kubectls, machine_state, traces
+from kubeadm import engine, testing
+from tests.harness.cluster import Cluster, eventually, kubectls, machine_state, traces
 from tests.harness.pods import Pods
+
+
+def end_engine_of_the_test_run() -> None:
+    """Ends the engine that `skiff test` started, where it did: the cluster then has to start its own."""
+    pid = os.environ.get("SKIFF_TEST_ENGINE_PID")
+    if pid is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(pid), signal.SIGTERM)
+    eventually(lambda: not engine.answers(testing.ENDPOINT), 30)
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """When all tests are done, `down --purge` must leave the machine as it was: that is asserted here."""
     running = Cluster(tmp_path_factory.mktemp("cluster"), nodes=2)
+    end_engine_of_the_test_run()
     before = machine_state()
     try:
         running.up()
