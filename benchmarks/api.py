@@ -1,4 +1,4 @@
-"""`bench api`: processor time of one API server per request, over TLS and 32 connections, beside limits of the same run.
+"""`bench api`: processor time of one API server per request, over TLS and 32 connections, beside limits of the run.
 
 A limit is a plain-ASGI handler on the same TLS server stack that does only what cannot be left out
 (`_limit_server.py`). Ours and the limit take turns, and the median of the rounds counts: other work on the
@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -216,7 +215,7 @@ async def watches(servers: Servers, report: Report) -> None:
             await clear(servers, MAPS_PATH)
             seen += EVENTS  # the deletions
         report.add(f"an event to {WATCHERS} watchers", statistics.median(figures), "µs", aim="≤ 5 µs")
-        time.sleep(1)
+        await asyncio.sleep(1)
         report.add(
             f"resident, {PODS:,} pods and {WATCHERS} watchers",
             resident_mib(servers.pid),
