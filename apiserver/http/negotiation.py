@@ -1,7 +1,8 @@
 """Content negotiation: which form a response takes and how a request body is to be read.
 
-JSON is what the server speaks; YAML is read and written too. Clients that accept nothing else than protobuf
-are refused (406), those that list JSON as well get JSON. Tables and partial metadata are JSON with `as=`.
+JSON is what the server speaks; YAML is read and written too, protobuf is only read. Clients that accept nothing
+else than protobuf are refused (406), those that list JSON as well get JSON. Tables and partial metadata are JSON
+with `as=`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 SERVED = (JSON, YAML)
+READ = (JSON, YAML, PROTOBUF)
 META_VERSIONS = ("v1", "v1beta1")
 
 
@@ -97,7 +99,7 @@ def negotiate(accept: bytes | None, kinds: frozenset[str]) -> Media:
     raise errors.not_acceptable(SERVED)
 
 
-def body_type(header: bytes | None, accepted: tuple[str, ...] = SERVED) -> str:
+def body_type(header: bytes | None, accepted: tuple[str, ...] = READ) -> str:
     """The media type of a request body, JSON when nothing is said. Raises StatusError 415."""
     if not header:
         return accepted[0]
