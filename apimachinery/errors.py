@@ -133,9 +133,7 @@ def bad_request(message: str) -> StatusError:
 def invalid_resource_version(value: str) -> StatusError:
     """400: ``resourceVersion`` is not a number."""
     problem = f"strconv.ParseUint: parsing {quote(value)}: invalid syntax"
-    return bad_request(
-        f"invalid resource version: resourceVersion: Invalid value: {quote(value)}: {problem}"
-    )
+    return bad_request(f"invalid resource version: resourceVersion: Invalid value: {quote(value)}: {problem}")
 
 
 def forbidden(group: str, resource: str, name: str, detail: str) -> StatusError:
@@ -180,9 +178,7 @@ def too_large_resource_version(rv: int, current: int, retry_seconds: int = 1) ->
     """504: the client asks for data newer than what the server has."""
     error = timeout(f"Too large resource version: {rv}, current: {current}", retry_seconds)
     assert error.details is not None
-    error.details["causes"] = [
-        {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
-    ]
+    error.details["causes"] = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
     return error
 
 
@@ -193,9 +189,8 @@ def entity_too_large(message: str) -> StatusError:
 
 def unsupported_media_type(accepted: Iterable[str]) -> StatusError:
     """415: the body's content type cannot be read."""
-    message = (
-        "the body of the request was in an unknown format - accepted media types include: "
-        + ", ".join(accepted)
+    message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(
+        accepted
     )
     return StatusError(415, "UnsupportedMediaType", message)
 

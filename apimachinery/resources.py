@@ -257,9 +257,7 @@ INGRESSES = _row("networking.k8s.io/v1", "Ingress", "ingresses", short="ing", su
 INGRESS_CLASSES = _row("networking.k8s.io/v1", "IngressClass", "ingressclasses", namespaced=False)
 NETWORK_POLICIES = _row("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", short="netpol")
 IP_ADDRESSES = _row("networking.k8s.io/v1", "IPAddress", "ipaddresses", namespaced=False, short="ip")
-SERVICE_CIDRS = _row(
-    "networking.k8s.io/v1", "ServiceCIDR", "servicecidrs", namespaced=False, subs=(STATUS,)
-)
+SERVICE_CIDRS = _row("networking.k8s.io/v1", "ServiceCIDR", "servicecidrs", namespaced=False, subs=(STATUS,))
 
 POD_DISRUPTION_BUDGETS = _row(
     "policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", short="pdb", subs=(STATUS,)

@@ -68,7 +68,11 @@ class Requirement:
 
     def errors(self, path: Path) -> list[FieldError]:
         """What the official constructor would object to."""
-        errs = [invalid(path.child("key"), self.key, "; ".join(e))] if (e := names.is_qualified_name(self.key)) else []
+        errs = (
+            [invalid(path.child("key"), self.key, "; ".join(e))]
+            if (e := names.is_qualified_name(self.key))
+            else []
+        )
         values = path.child("values")
         if self.operator in ("in", "notin") and not self.values:
             errs.append(
@@ -78,7 +82,9 @@ class Requirement:
             for i, value in enumerate(self.values):
                 if _as_int64(value) is None:
                     errs.append(
-                        invalid(values.index(i), value, "for 'Gt', 'Lt' operators, the value must be an integer")
+                        invalid(
+                            values.index(i), value, "for 'Gt', 'Lt' operators, the value must be an integer"
+                        )
                     )
         for i, value in enumerate(self.values):
             if wrong := names.is_label_value(value):
@@ -127,7 +133,9 @@ class LabelSelector:
         for expression in selector.get("matchExpressions") or ():
             operator = _EXPRESSION_OPERATORS.get(expression.get("operator") or "")
             if operator is None:
-                raise ValueError(f'"{expression.get("operator") or ""}" is not a valid label selector operator')
+                raise ValueError(
+                    f'"{expression.get("operator") or ""}" is not a valid label selector operator'
+                )
             requirement = Requirement(
                 expression.get("key") or "", operator, tuple(expression.get("values") or ())
             )

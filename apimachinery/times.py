@@ -73,7 +73,9 @@ def _problem(text: str) -> str:
     for element, pattern in _ELEMENTS:
         found = pattern.match(rest)
         if found is None:
-            return f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{rest}" as "{element}"'
+            return (
+                f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{rest}" as "{element}"'
+            )
         rest = rest[found.end() :]
     return f'parsing time "{text}": extra text: "{rest}"'
 

@@ -89,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls-cert-file", help="serving certificate; a self-signed one is made when missing")
     add("--tls-private-key-file", help="its key")
     add("--client-ca-file", help="CA of client certificates")
-    add("--service-account-key-file", action="append", default=[], help="keys that verify tokens (repeatable)")
+    add(
+        "--service-account-key-file", action="append", default=[], help="keys that verify tokens (repeatable)"
+    )
     add("--service-account-signing-key-file", help="key that signs tokens")
     add("--service-account-issuer", action="append", default=[], help="issuer of tokens; the first one signs")
     add("--api-audiences", type=_list, default=[], help="audiences of this API; the issuer by default")
@@ -97,11 +99,28 @@ def _parser() -> argparse.ArgumentParser:
     add("--service-node-port-range", type=_port_range, default="30000-32767", help="range of node ports")
     add("--kubelet-client-certificate", help="client certificate for kubelets")
     add("--kubelet-client-key", help="its key")
-    add("--kubelet-certificate-authority", help="CA of kubelets' serving certificates; not verified when missing")
+    add(
+        "--kubelet-certificate-authority",
+        help="CA of kubelets' serving certificates; not verified when missing",
+    )
     add("--token-auth-file", help="CSV file of static bearer tokens")
     add("--event-ttl", type=_duration, default="1h0m0s", help="how long Events are kept")
-    add("--anonymous-auth", type=_truth, nargs="?", const=True, default=True, help="allow anonymous health checks")
-    add("--shutdown-send-retry-after", type=_truth, nargs="?", const=True, default=False, help=argparse.SUPPRESS)
+    add(
+        "--anonymous-auth",
+        type=_truth,
+        nargs="?",
+        const=True,
+        default=True,
+        help="allow anonymous health checks",
+    )
+    add(
+        "--shutdown-send-retry-after",
+        type=_truth,
+        nargs="?",
+        const=True,
+        default=False,
+        help=argparse.SUPPRESS,
+    )
     add("--shutdown-grace", type=float, default=5.0, help="seconds given to running requests at the end")
     add("-v", "--v", dest="verbosity", type=int, default=2, help="log verbosity")
     add("--logging-format", choices=("text", "json"), default="text", help="form of log lines")
@@ -118,9 +137,10 @@ def parse(arguments: Sequence[str]) -> Options:
         parser.error("--kubelet-client-certificate and --kubelet-client-key belong together")
     if given.service_account_signing_key_file and not given.service_account_issuer:
         given.service_account_issuer = [DEFAULT_ISSUER]
-    keys = given.service_account_key_file or [
-        path for path in (given.service_account_signing_key_file, given.tls_private_key_file) if path
-    ][:1]
+    keys = (
+        given.service_account_key_file
+        or [path for path in (given.service_account_signing_key_file, given.tls_private_key_file) if path][:1]
+    )
     issuers = tuple(given.service_account_issuer) or (DEFAULT_ISSUER,)
     first, last = given.service_node_port_range
     return Options(

@@ -88,7 +88,9 @@ def assemble(options: Options) -> Parts:
         requests = TokenRequests(catalog, TokenSigner(tokens), options.api_audiences)
         lane.add("", "serviceaccounts", "token", {"create"}, requests)
     _add_reviews(catalog, lane, Reviews(authorizer, accounts, options.api_audiences))
-    reconciler = Reconciler(catalog, options.settings, Advertised(options.advertise_address, options.secure_port))
+    reconciler = Reconciler(
+        catalog, options.settings, Advertised(options.advertise_address, options.secure_port)
+    )
 
     async def bootstrapped() -> None:
         if not reconciler.ready.is_set():
@@ -160,4 +162,3 @@ async def run(options: Options, stop: asyncio.Event) -> None:
     await server.stop(options.shutdown_grace)
     await parts.pod_logs.close()
     await parts.store.stop()
-

@@ -60,12 +60,20 @@ def run() -> Report:
         return obj
 
     report.add("defaults", microseconds(incoming, rules.default), "µs", limit=limit, aim="≤ 15 µs")
-    report.add("validate, containers seen before", microseconds(complete, rules.validate), "µs", limit=limit,
-               aim="≤ 60 µs")
+    report.add(
+        "validate, containers seen before",
+        microseconds(complete, rules.validate),
+        "µs",
+        limit=limit,
+        aim="≤ 60 µs",
+    )
     report.add("validate, containers never seen", microseconds(different, rules.validate), "µs", limit=limit)
-    report.add("validate an update without a change", microseconds(
-        lambda i: (complete(i), complete(i)), lambda pair: rules.validate_update(*pair)
-    ), "µs", limit=limit)
+    report.add(
+        "validate an update without a change",
+        microseconds(lambda i: (complete(i), complete(i)), lambda pair: rules.validate_update(*pair)),
+        "µs",
+        limit=limit,
+    )
     report.add("selectable fields", microseconds(complete, rules.selectable_fields), "µs", limit=limit)
     report.add("table row", microseconds(complete, rules.row), "µs", limit=limit)
     return report

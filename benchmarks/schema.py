@@ -37,7 +37,10 @@ def pod() -> dict[str, Any]:
             "requests": {"cpu": "100m", "memory": "64Mi"},
             "limits": {"cpu": "1", "memory": "128Mi"},
         },
-        "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080, "scheme": "HTTP"}, "periodSeconds": 10},
+        "readinessProbe": {
+            "httpGet": {"path": "/ready", "port": 8080, "scheme": "HTTP"},
+            "periodSeconds": 10,
+        },
         "volumeMounts": [{"name": "data", "mountPath": "/data", "readOnly": True}],
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
@@ -60,7 +63,9 @@ def pod() -> dict[str, Any]:
             "serviceAccountName": "default",
             "securityContext": {},
             "schedulerName": "default-scheduler",
-            "tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"}],
+            "tolerations": [
+                {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"}
+            ],
             "volumes": [{"name": "data", "configMap": {"name": "data", "defaultMode": 420}}],
         },
     }

@@ -98,7 +98,15 @@ async def storage() -> AsyncIterator[tuple[Store, ResourceStore, int]]:
     """A store with an etcd of its own; also that etcd's process id."""
     url, peer = f"http://127.0.0.1:{PORT}", f"http://127.0.0.1:{PORT + 1}"
     with tempfile.TemporaryDirectory() as directory:
-        command = ["etcd", "--data-dir", directory, "--listen-client-urls", url, "--advertise-client-urls", url]
+        command = [
+            "etcd",
+            "--data-dir",
+            directory,
+            "--listen-client-urls",
+            url,
+            "--advertise-client-urls",
+            url,
+        ]
         command += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--log-level", "error"]
         command += ["--initial-cluster", f"default={peer}"]
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: ASYNC220 - before the clock starts

@@ -36,7 +36,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--pod-infra-container-image", default=PAUSE_IMAGE, help="the image of sandboxes")
     add("--node-labels", default="", help="labels to register the node with: key=value,…")
     add("--register-with-taints", default="", help="taints to register the node with: key=value:effect,…")
-    add("--cluster-name", default="kubernetes", help="tells containers of several clusters on one engine apart")
+    add(
+        "--cluster-name",
+        default="kubernetes",
+        help="tells containers of several clusters on one engine apart",
+    )
     add("--cluster-dns", default="", help="name servers of pods, separated by commas; overrides the file")
     add("--cluster-domain", default="", help="overrides the file")
     add("--max-pods", type=int, default=0, help="overrides the file")

@@ -104,7 +104,9 @@ class KubeletConfiguration(_Model):
         if path is None:
             return KubeletConfiguration()
         try:
-            document = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+            document = (
+                yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+            )
             return KubeletConfiguration.model_validate(document)
         except OSError as error:
             raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error

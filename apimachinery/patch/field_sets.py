@@ -49,9 +49,7 @@ def difference(a: FieldSet, b: FieldSet) -> FieldSet:
         if other is None:
             out[key] = node
             continue
-        rest = _node(
-            is_member(node) and not is_member(other), difference(_children(node), _children(other))
-        )
+        rest = _node(is_member(node) and not is_member(other), difference(_children(node), _children(other)))
         if rest is not None:
             out[key] = rest
     return out
@@ -82,9 +80,7 @@ def intersection(a: FieldSet, b: FieldSet) -> FieldSet:
         if key == DOT:
             continue
         left, right = a[key], b[key]
-        rest = _node(
-            is_member(left) and is_member(right), intersection(_children(left), _children(right))
-        )
+        rest = _node(is_member(left) and is_member(right), intersection(_children(left), _children(right)))
         if rest is not None:
             out[key] = rest
     return out
@@ -102,9 +98,7 @@ def union(a: FieldSet, b: FieldSet) -> FieldSet:
         if mine is None:
             out[key] = node
         elif mine is not node:
-            merged = _node(
-                is_member(mine) or is_member(node), union(_children(mine), _children(node))
-            )
+            merged = _node(is_member(mine) or is_member(node), union(_children(mine), _children(node)))
             assert merged is not None
             out[key] = merged
     return out

@@ -72,7 +72,10 @@ def decode(entries: list[Object] | None) -> Managed:
         if operation not in (APPLY, UPDATE) or entry.get("fieldsType", "FieldsV1") != "FieldsV1":
             continue
         manager = Manager(
-            entry.get("manager") or "", operation, entry.get("apiVersion") or "", entry.get("subresource") or ""
+            entry.get("manager") or "",
+            operation,
+            entry.get("apiVersion") or "",
+            entry.get("subresource") or "",
         )
         managed[manager.identity] = Owned(manager, entry.get("fieldsV1") or {}, entry.get("time"))
     return managed

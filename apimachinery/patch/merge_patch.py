@@ -11,7 +11,9 @@ from apimachinery.meta import deep_copy
 def apply(obj: Any, patch: Any) -> Any:
     """Return the patched copy of ``obj``. Raises StatusError 400 when the patch is not a map."""
     if not isinstance(patch, dict):
-        raise errors.bad_request("json: cannot unmarshal the body into Go value of type map[string]interface {}")
+        raise errors.bad_request(
+            "json: cannot unmarshal the body into Go value of type map[string]interface {}"
+        )
     return merge(obj, patch)
 
 

@@ -32,7 +32,9 @@ def apply(obj: Any, patch: Any, definition: str | Type) -> Any:
     key or a directive is unknown.
     """
     if not isinstance(patch, dict):
-        raise errors.bad_request("json: cannot unmarshal the body into Go value of type map[string]interface {}")
+        raise errors.bad_request(
+            "json: cannot unmarshal the body into Go value of type map[string]interface {}"
+        )
     node = definitions.get(definition) if isinstance(definition, str) else definition
     return _merge_map(obj, patch, node)
 

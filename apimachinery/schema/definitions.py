@@ -32,7 +32,9 @@ def path() -> pathlib.Path:
     """Where the definitions are. Raises FileNotFoundError when the pinned package is missing or different."""
     spec = importlib.util.find_spec("kubernetes_validate")
     if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("the package kubernetes-validate, which holds the official schema, is missing")
+        raise FileNotFoundError(
+            "the package kubernetes-validate, which holds the official schema, is missing"
+        )
     file = pathlib.Path(spec.submodule_search_locations[0]) / "kubernetes-json-schema" / VERSION
     file = file / "_definitions.json"
     if not file.is_file():

@@ -51,11 +51,17 @@ class NamespaceLifecycle(Plugin):
             raise errors.not_found("", "namespaces", ctx.namespace)
         if phase == TERMINATING:
             error = refusal(
-                attributes, f"unable to create new content in namespace {ctx.namespace} because it is being terminated"
+                attributes,
+                f"unable to create new content in namespace {ctx.namespace} because it is being terminated",
             )
-            error.details = {**(error.details or {}), "causes": [{
-                "reason": "NamespaceTerminating",
-                "message": f"namespace {ctx.namespace} is being terminated",
-                "field": "metadata.namespace",
-            }]}
+            error.details = {
+                **(error.details or {}),
+                "causes": [
+                    {
+                        "reason": "NamespaceTerminating",
+                        "message": f"namespace {ctx.namespace} is being terminated",
+                        "field": "metadata.namespace",
+                    }
+                ],
+            }
             raise error

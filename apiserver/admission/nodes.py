@@ -68,20 +68,26 @@ class NodeRestriction(Plugin):
         subresource = attributes.ctx.subresource
         if subresource == "eviction":
             if not own:
-                raise refusal(attributes, f'node "{node}" can only evict pods with spec.nodeName set to itself')
+                raise refusal(
+                    attributes, f'node "{node}" can only evict pods with spec.nodeName set to itself'
+                )
         elif attributes.operation == CREATE and not subresource:
             if MIRROR not in (pod["metadata"].get("annotations") or {}):
-                raise refusal(attributes, (
-                    f'pod does not have "{MIRROR}" annotation, node "{node}" can only create mirror pods'
-                ))
+                raise refusal(
+                    attributes,
+                    (f'pod does not have "{MIRROR}" annotation, node "{node}" can only create mirror pods'),
+                )
             if not own:
-                raise refusal(attributes, f'node "{node}" can only create pods with spec.nodeName set to itself')
+                raise refusal(
+                    attributes, f'node "{node}" can only create pods with spec.nodeName set to itself'
+                )
         elif attributes.operation == DELETE and not own:
             raise refusal(attributes, f'node "{node}" can only delete pods with spec.nodeName set to itself')
         elif attributes.operation == UPDATE and not own:
-            raise refusal(attributes, (
-                f'node "{node}" can only update pod status for pods with spec.nodeName set to itself'
-            ))
+            raise refusal(
+                attributes,
+                (f'node "{node}" can only update pod status for pods with spec.nodeName set to itself'),
+            )
 
     @staticmethod
     def _check_lease(attributes: Attributes, node: str) -> None:

@@ -83,13 +83,19 @@ class Priority(Plugin):
         value = found.get("value", 0) if found is not None else 0
         policy = (found or {}).get("preemptionPolicy") or "PreemptLowerPriority"
         if spec.get("priority") is not None and spec["priority"] != value:
-            raise refusal(attributes, (
-                f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; priority "
-                f"admission controller computed {value} from the given PriorityClass name"
-            ))
+            raise refusal(
+                attributes,
+                (
+                    f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; priority "
+                    f"admission controller computed {value} from the given PriorityClass name"
+                ),
+            )
         if spec.get("preemptionPolicy") is not None and spec["preemptionPolicy"] != policy:
-            raise refusal(attributes, (
-                f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be provided in pod spec; "
-                f"priority admission controller computed {policy} from the given PriorityClass name"
-            ))
+            raise refusal(
+                attributes,
+                (
+                    f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be provided in pod spec; "
+                    f"priority admission controller computed {policy} from the given PriorityClass name"
+                ),
+            )
         spec["priority"], spec["preemptionPolicy"] = value, policy

@@ -83,7 +83,9 @@ class ServiceAccount(Plugin):
                 raise refusal(attributes, "a mirror pod may not reference secrets")
             for source in (volume.get("projected") or {}).get("sources") or ():
                 if "serviceAccountToken" in source:
-                    raise refusal(attributes, "a mirror pod may not use ServiceAccountToken volume projections")
+                    raise refusal(
+                        attributes, "a mirror pod may not use ServiceAccountToken volume projections"
+                    )
 
 
 def wants_token(spec: dict[str, Any], account: Object) -> bool:

@@ -22,7 +22,9 @@ _EXTRA = b"impersonate-extra-"
 async def impersonate(request: Request, authorizer: Chain) -> None:
     """Replace the request's user by the one it speaks for. Raises StatusError 403."""
     name = request.headers[b"impersonate-user"].decode("latin-1")
-    wanted = [value.decode("latin-1") for key, value in request.scope["headers"] if key == b"impersonate-group"]
+    wanted = [
+        value.decode("latin-1") for key, value in request.scope["headers"] if key == b"impersonate-group"
+    ]
     uid = request.headers.get(b"impersonate-uid", b"").decode("latin-1")
     extra: dict[str, tuple[str, ...]] = {}
     for key, value in request.scope["headers"]:
@@ -40,7 +42,9 @@ async def impersonate(request: Request, authorizer: Chain) -> None:
     if uid:
         checks.append(Route("impersonate", path, True, reviews, "v1", "uids", "", "", uid))
     for field, values in extra.items():
-        checks += [Route("impersonate", path, True, reviews, "v1", "userextras", field, "", v) for v in values]
+        checks += [
+            Route("impersonate", path, True, reviews, "v1", "userextras", field, "", v) for v in values
+        ]
     for check in checks:
         await authorizer.require(request.user, check)
     if account is not None and not wanted:

@@ -93,7 +93,9 @@ class TokenSigner:
             "nbf": int(now),
             "sub": username(meta.namespace(account), meta.name(account)),
         }
-        token = jwt.encode(claims, self._key, self._public.algorithm, headers={"kid": self._public.id, "typ": None})
+        token = jwt.encode(
+            claims, self._key, self._public.algorithm, headers={"kid": self._public.id, "typ": None}
+        )
         return token, told
 
 
@@ -127,7 +129,9 @@ class ServiceAccountAuthenticator:
     def _verify(self, token: str) -> dict[str, Any] | None:
         try:
             header = jwt.get_unverified_header(token)
-            candidates = [self._keys[header["kid"]]] if header.get("kid") in self._keys else list(self._keys.values())
+            candidates = (
+                [self._keys[header["kid"]]] if header.get("kid") in self._keys else list(self._keys.values())
+            )
         except jwt.PyJWTError:
             return None
         for key in candidates:
@@ -169,7 +173,10 @@ class ServiceAccountAuthenticator:
             space = namespace if resource.namespaced else ""
             # The node beside a pod is information only; alone it is what the token is bound to.
             informative = kind == "node" and "pod" in private
-            if not informative and self._alive(resource, space, bound.get("name") or "", bound.get("uid")) is None:
+            if (
+                not informative
+                and self._alive(resource, space, bound.get("name") or "", bound.get("uid")) is None
+            ):
                 return None
             if kind != "secret":
                 extra[f"authentication.kubernetes.io/{kind}-name"] = (bound.get("name") or "",)

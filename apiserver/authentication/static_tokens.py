@@ -1,7 +1,8 @@
 """Static bearer tokens from a CSV file: token,user,uid,"group,group".
 
-Follows https://kubernetes.io/docs/reference/access-authn-authz/authentication/#static-token-file. The file is read once at
-start, as the official server does; tokens are kept as digests, so that comparing takes the same time for all.
+Follows https://kubernetes.io/docs/reference/access-authn-authz/authentication/#static-token-file.
+The file is read once at start, as the official server does; tokens are kept as digests, so that comparing takes
+the same time for all.
 """
 
 from __future__ import annotations
@@ -24,8 +25,12 @@ class StaticTokenAuthenticator:
                 if not row or row[0].startswith("#"):
                     continue
                 if len(row) < 3 or not row[0]:
-                    raise ValueError(f"{path}:{number}: expected at least the columns token, user name, user uid")
-                groups = tuple(group.strip() for group in row[3].split(",")) if len(row) > 3 and row[3] else ()
+                    raise ValueError(
+                        f"{path}:{number}: expected at least the columns token, user name, user uid"
+                    )
+                groups = (
+                    tuple(group.strip() for group in row[3].split(",")) if len(row) > 3 and row[3] else ()
+                )
                 self._users[_digest(row[0])] = User(row[1], uid=row[2], groups=groups)
 
     async def authenticate(self, token: str) -> User | None:

@@ -58,7 +58,9 @@ class RuleSet:
             return any(self._covers_url(rule, route) for rule in self._urls)
         if route.subresource:
             resources: tuple[str, ...] = (
-                f"{route.resource}/{route.subresource}", f"*/{route.subresource}", "*"
+                f"{route.resource}/{route.subresource}",
+                f"*/{route.subresource}",
+                "*",
             )
         else:
             resources = (route.resource, "*")

@@ -98,7 +98,9 @@ NODE: Final = (
     Rule(_READ, ("storage.k8s.io",), ("csidrivers", "volumeattachments")),
     Rule(("create", "delete", "patch", "update", "get"), ("storage.k8s.io",), ("csinodes",)),
     Rule(_READ, ("resource.k8s.io",), ("resourceclaims", "resourceslices")),
-    Rule(("create", "update", "patch", "delete", "deletecollection"), ("resource.k8s.io",), ("resourceslices",)),
+    Rule(
+        ("create", "update", "patch", "delete", "deletecollection"), ("resource.k8s.io",), ("resourceslices",)
+    ),
 )
 
 USERS: Final[Mapping[str, Sequence[Rule]]] = {

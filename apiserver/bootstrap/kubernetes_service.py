@@ -104,9 +104,12 @@ class Reconciler:
 
     def __init__(self, catalog: Catalog, settings: Settings, advertised: Advertised) -> None:
         self._catalog, self._settings, self._advertised = catalog, settings, advertised
-        self.identity = "apiserver-" + hashlib.sha256(
-            f"{socket.gethostname()}/{advertised.address}:{advertised.port}".encode()
-        ).hexdigest()[:26]
+        self.identity = (
+            "apiserver-"
+            + hashlib.sha256(
+                f"{socket.gethostname()}/{advertised.address}:{advertised.port}".encode()
+            ).hexdigest()[:26]
+        )
         self.ready = asyncio.Event()
         self._failed = ""
 

@@ -24,7 +24,9 @@ PRIORITIES = (
 )  # fmt: skip
 
 
-def context(catalog: Catalog, resource: Resource, namespace: str, name: str, verb: str = "create") -> RequestContext:
+def context(
+    catalog: Catalog, resource: Resource, namespace: str, name: str, verb: str = "create"
+) -> RequestContext:
     """The circumstances of a write that the API server itself makes."""
     return RequestContext(API_SERVER, verb, resource, "", namespace, name, times.now(), lookup=catalog.lookup)
 

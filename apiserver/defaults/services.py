@@ -29,7 +29,11 @@ def default_service(service: Object) -> None:
             port["targetPort"] = port.get("port")
     if is_externally_accessible(spec) and not spec.get("externalTrafficPolicy"):
         spec["externalTrafficPolicy"] = "Cluster"
-    if spec.get("internalTrafficPolicy") is None and spec["type"] in ("NodePort", "LoadBalancer", "ClusterIP"):
+    if spec.get("internalTrafficPolicy") is None and spec["type"] in (
+        "NodePort",
+        "LoadBalancer",
+        "ClusterIP",
+    ):
         spec["internalTrafficPolicy"] = "Cluster"
     if spec["type"] == "LoadBalancer":
         if spec.get("allocateLoadBalancerNodePorts") is None:

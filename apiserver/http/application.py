@@ -44,7 +44,9 @@ def json_response(
     media = "application/json"
     if headers and "content-type" in headers:
         media = headers.pop("content-type")
-    return Response(body, status, headers={"cache-control": "no-cache, private", **(headers or {})}, media_type=media)
+    return Response(
+        body, status, headers={"cache-control": "no-cache, private", **(headers or {})}, media_type=media
+    )
 
 
 def discovery_router(catalog: Catalog, documents: discovery.Documents, server_address: str) -> APIRouter:

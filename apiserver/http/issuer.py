@@ -14,13 +14,15 @@ def router(settings: TokenSettings, jwks_uri: str) -> APIRouter:
     """/.well-known/openid-configuration and /openid/v1/jwks."""
     made = APIRouter()
     algorithms = sorted({key.algorithm for key in settings.keys})
-    configuration = orjson.dumps({
-        "issuer": settings.issuers[0],
-        "jwks_uri": jwks_uri,
-        "response_types_supported": ["id_token"],
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": algorithms,
-    })
+    configuration = orjson.dumps(
+        {
+            "issuer": settings.issuers[0],
+            "jwks_uri": jwks_uri,
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": algorithms,
+        }
+    )
     keys = orjson.dumps({"keys": [key.jwk() for key in settings.keys]})
 
     @made.get("/.well-known/openid-configuration")

@@ -113,7 +113,10 @@ class Lane:
             await handler(request)
             return
         kind = self._catalog.find(route.group, route.version, route.resource)
-        if kind is None or bool(route.namespace and route.resource != "namespaces") > kind.resource.namespaced:
+        if (
+            kind is None
+            or bool(route.namespace and route.resource != "namespaces") > kind.resource.namespaced
+        ):
             raise errors.path_not_found()
         if not route.subresource:
             handle = self._verbs.get(route.verb)

@@ -76,33 +76,47 @@ def check_list_options(request: Request, *, watch: bool) -> None:
                 if match:
                     problems.append(fields.not_supported("resourceVersionMatch", match, ["NotOlderThan"]))
                 else:
-                    problems.append(fields.forbidden(
-                        "resourceVersionMatch",
-                        "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-                    ))
+                    problems.append(
+                        fields.forbidden(
+                            "resourceVersionMatch",
+                            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+                        )
+                    )
         elif match:
-            problems.append(fields.forbidden(
-                "resourceVersionMatch",
-                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-            ))
+            problems.append(
+                fields.forbidden(
+                    "resourceVersionMatch",
+                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+                )
+            )
     else:
         if initial is not None:
             problems.append(fields.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
         if match:
             if not version:
-                problems.append(fields.forbidden(
-                    "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"
-                ))
+                problems.append(
+                    fields.forbidden(
+                        "resourceVersionMatch",
+                        "resourceVersionMatch is forbidden unless resourceVersion is provided",
+                    )
+                )
             if request.param("continue"):
-                problems.append(fields.forbidden(
-                    "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"
-                ))
+                problems.append(
+                    fields.forbidden(
+                        "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"
+                    )
+                )
             if match not in ("Exact", "NotOlderThan"):
-                problems.append(fields.not_supported("resourceVersionMatch", match, ["Exact", "NotOlderThan", ""]))
+                problems.append(
+                    fields.not_supported("resourceVersionMatch", match, ["Exact", "NotOlderThan", ""])
+                )
             if match == "Exact" and version == "0":
-                problems.append(fields.forbidden(
-                    "resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
-                ))
+                problems.append(
+                    fields.forbidden(
+                        "resourceVersionMatch",
+                        'resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
+                    )
+                )
     if problems:
         raise errors.invalid("meta.k8s.io", "ListOptions", "", problems)
 
@@ -147,7 +161,12 @@ async def list_(request: Request, kind: Kind) -> None:
         await send_object(request, 200, tables.table(kind, objects, media, metadata, include), media)
         return
     items = [tables.partial(obj, media.version) for obj in objects]
-    body = {"kind": media.as_kind, "apiVersion": f"meta.k8s.io/{media.version}", "metadata": metadata, "items": items}
+    body = {
+        "kind": media.as_kind,
+        "apiVersion": f"meta.k8s.io/{media.version}",
+        "metadata": metadata,
+        "items": items,
+    }
     await send_object(request, 200, body, media)
 
 

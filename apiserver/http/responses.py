@@ -38,7 +38,11 @@ def date_header() -> tuple[bytes, bytes]:
 
 
 async def send(
-    request: Request, status: int, body: bytes, content_type: tuple[bytes, bytes] = _JSON, extra: Headers | None = None
+    request: Request,
+    status: int,
+    body: bytes,
+    content_type: tuple[bytes, bytes] = _JSON,
+    extra: Headers | None = None,
 ) -> None:
     """Send a complete response."""
     headers = _headers(request, content_type, extra)
@@ -87,7 +91,9 @@ async def _send_pieces(request: Request, body: memoryview) -> None:
     """Send a large body bit by bit: encrypting 40 MB at once copies them six times over."""
     last = (len(body) - 1) // PIECE * PIECE
     for start in range(0, last, PIECE):
-        await request.send({"type": "http.response.body", "body": body[start : start + PIECE], "more_body": True})
+        await request.send(
+            {"type": "http.response.body", "body": body[start : start + PIECE], "more_body": True}
+        )
     await request.send({"type": "http.response.body", "body": body[last:]})
 
 
@@ -98,7 +104,10 @@ def _compress(body: bytes) -> bytes:
 def warning_headers(warnings: list[str]) -> Headers:
     """`Warning: 299 - "…"` headers, each text once, quoted as RFC 7234 asks."""
     return [
-        (b"warning", ('299 - "' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"').encode())
+        (
+            b"warning",
+            ('299 - "' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"').encode(),
+        )
         for text in dict.fromkeys(warnings)
     ]
 
@@ -137,5 +146,3 @@ async def send_status(request: Request, error: StatusError) -> None:
         extra.append((b"www-authenticate", b"Bearer"))
     body = orjson.dumps(error.status(), option=orjson.OPT_INDENT_2 if wants_pretty(request) else 0)
     await send(request, error.code, body + b"\n", _JSON, extra)
-
-

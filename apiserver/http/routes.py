@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 
 from apimachinery.selectors import FieldSelector
 
-_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
+_VERBS = {
+    "POST": "create",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "delete",
+    "GET": "get",
+    "HEAD": "get",
+}
 _CACHE = 32768
 
 

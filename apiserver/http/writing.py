@@ -50,7 +50,9 @@ class Writer:
         media = self._media(request)
         obj = await self.decode(request, kind, options)
         ctx = self.context(request, kind, dry_run=options.dry_run)
-        stored, created = await updating.update(kind, obj, ctx, options, subresource=request.route.subresource)
+        stored, created = await updating.update(
+            kind, obj, ctx, options, subresource=request.route.subresource
+        )
         await reading.send_stored(request, kind, stored, media, 201 if created else 200)
 
     async def patch(self, request: Request, kind: Kind) -> None:
@@ -77,7 +79,9 @@ class Writer:
             await send_object(request, 200, self._gone(kind, outcome.obj.decode()), media)
             return
         foreground = options.orphan_dependents is False
-        await reading.send_stored(request, kind, outcome.obj, media, 202 if foreground and not outcome.removed else 200)
+        await reading.send_stored(
+            request, kind, outcome.obj, media, 202 if foreground and not outcome.removed else 200
+        )
 
     async def delete_collection(self, request: Request, kind: Kind) -> None:
         """DELETE of a collection, narrowed by selectors."""
@@ -115,9 +119,12 @@ class Writer:
     @staticmethod
     def _gone(kind: Kind, obj: Object) -> Object:
         resource, metadata = kind.resource, obj["metadata"]
-        details = {"name": metadata["name"], "group": resource.group, "kind": resource.plural, "uid": metadata["uid"]}
+        details = {
+            "name": metadata["name"],
+            "group": resource.group,
+            "kind": resource.plural,
+            "uid": metadata["uid"],
+        }
         if not resource.group:
             del details["group"]
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-
-

@@ -196,7 +196,9 @@ class _Writer:
     def _item_operations(
         self, path: str, suffix: str, verbs: tuple[str, ...], kind: tuple[str, str, str], definition: str
     ) -> Iterator[Operation]:
-        what = f"{suffix.lower()} of the specified {self._r.kind}" if suffix else f"the specified {self._r.kind}"
+        what = (
+            f"{suffix.lower()} of the specified {self._r.kind}" if suffix else f"the specified {self._r.kind}"
+        )
         if "get" in verbs:
             yield self._operation(
                 path, "get", "get", "read", f"read {what}", suffix=suffix, kind=kind, result=definition
@@ -231,6 +233,8 @@ class _Writer:
                 parameters=WRITE, body=definition, result=definition, created=True,
             )  # fmt: skip
         if sub.name == "log":
-            yield self._operation(path, "get", "get", "read", f"read log of the specified {r.kind}", suffix=suffix)
+            yield self._operation(
+                path, "get", "get", "read", f"read log of the specified {r.kind}", suffix=suffix
+            )
             return
         yield from self._item_operations(path, suffix, sub.verbs, kind, definition)

@@ -100,7 +100,9 @@ def _parameter(parameter: dict[str, Any]) -> bytes:
     """``Parameter``: a body, or one of the non-body kinds, whose numbers differ slightly."""
     required = parameter.get("required", False)
     if parameter["in"] == "body":
-        body = _text(2, "body") + _text(3, "body") + _flag(4, required) + _bytes(5, _schema(parameter["schema"]))
+        body = (
+            _text(2, "body") + _text(3, "body") + _flag(4, required) + _bytes(5, _schema(parameter["schema"]))
+        )
         return _bytes(1, body)
     common = _flag(1, required) + _text(2, parameter["in"]) + _text(3, parameter["description"])
     common += _text(4, parameter["name"])

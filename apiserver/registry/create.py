@@ -16,7 +16,13 @@ from apiserver.storage import AlreadyExists, Claim, ClaimTaken
 
 NAME_RETRIES = 8
 CLAIM_RETRIES = 64
-_SERVER_FIELDS = ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation")
+_SERVER_FIELDS = (
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "selfLink",
+    "generation",
+)
 
 
 async def create(kind: Kind, obj: Object, ctx: RequestContext, options: WriteOptions) -> Stored:
@@ -73,9 +79,11 @@ async def _insert_once(kind: Kind, obj: Object, ctx: RequestContext) -> Stored:
         if existing is not None:
             raise _already_exists(kind, obj, AlreadyExists(existing))
         return kind.unsaved(obj)
-    claims = [
-        Claim(key, strategy.claim_value(obj, key)) for key in strategy.claims(obj, None).take
-    ] if kind.makes_claims else []
+    claims = (
+        [Claim(key, strategy.claim_value(obj, key)) for key in strategy.claims(obj, None).take]
+        if kind.makes_claims
+        else []
+    )
     return kind.view(await kind.store.create(ctx.namespace, name, obj, claims=claims))
 
 

@@ -104,15 +104,25 @@ def check_preconditions(kind: Kind, name: str, obj: Object, options: DeleteOptio
     """Compare uid and resourceVersion. Raises StatusError 409."""
     metadata, resource = obj["metadata"], kind.resource
     if options.uid is not None and options.uid != metadata.get("uid"):
-        raise errors.conflict(resource.group, resource.plural, name, (
-            f"the UID in the precondition ({options.uid}) does not match the UID in record ({metadata.get('uid')}). "
-            "The object might have been deleted and then recreated"
-        ))
+        raise errors.conflict(
+            resource.group,
+            resource.plural,
+            name,
+            (
+                f"the UID in the precondition ({options.uid}) does not match the UID in record ({metadata.get('uid')}). "
+                "The object might have been deleted and then recreated"
+            ),
+        )
     if options.resource_version is not None and options.resource_version != metadata["resourceVersion"]:
-        raise errors.conflict(resource.group, resource.plural, name, (
-            f"the ResourceVersion in the precondition ({options.resource_version}) does not match the ResourceVersion "
-            f"in record ({metadata['resourceVersion']}). The object might have been modified"
-        ))
+        raise errors.conflict(
+            resource.group,
+            resource.plural,
+            name,
+            (
+                f"the ResourceVersion in the precondition ({options.resource_version}) does not match the ResourceVersion "
+                f"in record ({metadata['resourceVersion']}). The object might have been modified"
+            ),
+        )
 
 
 async def delete(kind: Kind, ctx: RequestContext, options: DeleteOptions) -> Deletion:

@@ -14,7 +14,12 @@ from apimachinery.schema.decode import UnknownFields
 
 META_GROUP = "meta.k8s.io"
 _DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
-FIELD_VALIDATION: Mapping[str, UnknownFields] = {"": "warn", "Warn": "warn", "Strict": "strict", "Ignore": "ignore"}
+FIELD_VALIDATION: Mapping[str, UnknownFields] = {
+    "": "warn",
+    "Warn": "warn",
+    "Strict": "strict",
+    "Ignore": "ignore",
+}
 MAX_MANAGER = 128
 PROPAGATION = ("Foreground", "Background", "Orphan")
 
@@ -115,9 +120,11 @@ def delete_options(body: bytes, query: Query, content_type: str = "application/j
     policy = given.get("propagationPolicy")
     options.propagation_policy = policy
     if options.orphan_dependents is not None and policy is not None:
-        problems.append(fields.invalid(
-            "propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set"
-        ))
+        problems.append(
+            fields.invalid(
+                "propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set"
+            )
+        )
     elif policy is not None and policy not in PROPAGATION:
         problems.append(fields.not_supported("propagationPolicy", policy, [*PROPAGATION, "nil"]))
     preconditions = given.get("preconditions") or {}

@@ -177,10 +177,15 @@ async def _apply(
     match_namespace(kind, applied, ctx.namespace)
     if not subresource and await kind.find(ctx.namespace, ctx.name) is None:
         if applied["metadata"].get("uid"):
-            raise errors.conflict(resource.group, resource.plural, ctx.name, (
-                f"uid mismatch: the provided object specified uid {applied['metadata']['uid']}, and no existing object "
-                "was found"
-            ))
+            raise errors.conflict(
+                resource.group,
+                resource.plural,
+                ctx.name,
+                (
+                    f"uid mismatch: the provided object specified uid {applied['metadata']['uid']}, and no existing object "
+                    "was found"
+                ),
+            )
         fresh = managers.on_apply(kind, None, applied, options, subresource, ctx.now)
         kind.strategy.default(fresh)
         fresh["metadata"].pop("resourceVersion", None)

@@ -120,7 +120,9 @@ def is_over(kind: Kind, obj: Object) -> bool:
     return kind.strategy.is_finished(obj)
 
 
-def _answer(kind: Kind, ctx: RequestContext, old: Object, obj: Object) -> Object | Change | Remove | Unchanged:
+def _answer(
+    kind: Kind, ctx: RequestContext, old: Object, obj: Object
+) -> Object | Change | Remove | Unchanged:
     if ctx.dry_run:
         raise _DryRun
     if is_over(kind, obj):
@@ -130,7 +132,9 @@ def _answer(kind: Kind, ctx: RequestContext, old: Object, obj: Object) -> Object
     if not kind.makes_claims:
         return obj
     claims = kind.strategy.claims(obj, old)
-    return Change(obj, [Claim(key, kind.strategy.claim_value(obj, key)) for key in claims.take], claims.release)
+    return Change(
+        obj, [Claim(key, kind.strategy.claim_value(obj, key)) for key in claims.take], claims.release
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,12 @@ class _Work:
             restore(obj, old, "status")
         if not self.manages_itself:
             managers.on_update(
-                old, obj, self.options.field_manager, self.subresource, ctx.now, has_status=strategy.has_status
+                old,
+                obj,
+                self.options.field_manager,
+                self.subresource,
+                ctx.now,
+                has_status=strategy.has_status,
             )
         await kind.admission.admit(Attributes(UPDATE, ctx, obj, old))
         for field in ("generation", "creationTimestamp", "selfLink"):
@@ -188,20 +197,31 @@ def _check_version(
     uid = metadata.get("uid")
     if uid and uid != old_metadata.get("uid"):
         path = f"/registry/{resource.plural}/{ctx.namespace}/{ctx.name}".replace("//", "/")
-        raise errors.conflict(resource.group, resource.plural, ctx.name, (
-            f"StorageError: invalid object, Code: 4, Key: {path}, ResourceVersion: 0, AdditionalErrorMsg: Precondition "
-            f"failed: UID in precondition: {uid}, UID in object meta: {old_metadata.get('uid')}"
-        ))
+        raise errors.conflict(
+            resource.group,
+            resource.plural,
+            ctx.name,
+            (
+                f"StorageError: invalid object, Code: 4, Key: {path}, ResourceVersion: 0, AdditionalErrorMsg: Precondition "
+                f"failed: UID in precondition: {uid}, UID in object meta: {old_metadata.get('uid')}"
+            ),
+        )
     version = metadata.get("resourceVersion")
     if version and version != "0":
         if version != old_metadata["resourceVersion"]:
             if not version.isdecimal():
                 problem = f'strconv.ParseUint: parsing "{version}": invalid syntax'
-                raise errors.invalid(resource.group, resource.kind, ctx.name, [
-                    fields.invalid("metadata.resourceVersion", version, problem)
-                ])
+                raise errors.invalid(
+                    resource.group,
+                    resource.kind,
+                    ctx.name,
+                    [fields.invalid("metadata.resourceVersion", version, problem)],
+                )
             raise errors.conflict(resource.group, resource.plural, ctx.name)
     elif replaces and not kind.strategy.allow_unconditional_update:
-        raise errors.invalid(resource.group, resource.kind, ctx.name, [
-            fields.invalid("metadata.resourceVersion", 0, "must be specified for an update")
-        ])
+        raise errors.invalid(
+            resource.group,
+            resource.kind,
+            ctx.name,
+            [fields.invalid("metadata.resourceVersion", 0, "must be specified for an update")],
+        )

@@ -79,7 +79,9 @@ class Reviews:
             await self._answer(request, review, {"user": {}, "error": "invalid bearer token"})
             return
         user, shared = found
-        await self._answer(request, review, {"authenticated": True, "user": user_info(user), "audiences": shared})
+        await self._answer(
+            request, review, {"authenticated": True, "user": user_info(user), "audiences": shared}
+        )
 
     async def self_subject(self, request: Request) -> None:
         """SelfSubjectReview: who am I?"""
@@ -96,7 +98,9 @@ class Reviews:
     async def subject_access(self, request: Request) -> None:
         """SubjectAccessReview: may they?"""
         review = await self._read(request, SUBJECT_ACCESS_REVIEWS)
-        await self._decide(request, review, SUBJECT_ACCESS_REVIEWS, self._subject(review, SUBJECT_ACCESS_REVIEWS))
+        await self._decide(
+            request, review, SUBJECT_ACCESS_REVIEWS, self._subject(review, SUBJECT_ACCESS_REVIEWS)
+        )
 
     async def local_subject_access(self, request: Request) -> None:
         """LocalSubjectAccessReview: may they, in this namespace?"""

@@ -29,7 +29,9 @@ _FRESH_SECONDS: Final = 75.0
 class ResourceCache:
     """The objects of one resource, by key (`namespace/name` or `name`)."""
 
-    def __init__(self, resource: str, group: str, head: bytes, prefix: str, fields_of: FieldsOf | None) -> None:
+    def __init__(
+        self, resource: str, group: str, head: bytes, prefix: str, fields_of: FieldsOf | None
+    ) -> None:
         """`prefix` is the etcd key that all objects' keys begin with, ending in a slash."""
         self.resource = resource
         self.group = group

@@ -123,7 +123,9 @@ class Draft:
     def entry(self, rev: int) -> Entry:
         """Return the object as stored at revision `rev`."""
         body = codec.with_revision(self.body, rev)
-        return Entry(self.key, self.namespace, self.name, self.uid, rev, self.head, body, self.labels, self.fields)
+        return Entry(
+            self.key, self.namespace, self.name, self.uid, rev, self.head, body, self.labels, self.fields
+        )
 
     def same_as(self, entry: Entry) -> bool:
         """True when writing this draft would change nothing but the revision (the order of members is nothing)."""
@@ -133,7 +135,9 @@ class Draft:
         if body == entry.body:
             return True
         # The same members in another order have the same length.
-        return len(body) == len(entry.body) and bool(orjson.loads(b"{" + body) == orjson.loads(b"{" + entry.body))
+        return len(body) == len(entry.body) and bool(
+            orjson.loads(b"{" + body) == orjson.loads(b"{" + entry.body)
+        )
 
 
 def draft_of_value(key: str, value: bytes, fields_of: FieldsOf | None) -> Draft:

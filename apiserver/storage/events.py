@@ -115,4 +115,6 @@ def error(status: Object, revision: int) -> WatchEvent:
 
 def type_head(api_version: str, kind: str) -> bytes:
     """Return the shared head of objects of one type."""
-    return codec.split(b'{"apiVersion":"%b","kind":"%b","metadata":{}}' % (api_version.encode(), kind.encode()))[0]
+    return codec.split(
+        b'{"apiVersion":"%b","kind":"%b","metadata":{}}' % (api_version.encode(), kind.encode())
+    )[0]

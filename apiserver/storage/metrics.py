@@ -62,7 +62,9 @@ class StorageMetrics(Collector):
             "etcd_requests", "Etcd request counts for each operation and object type.", labels=_LABELS
         )
         failures = CounterMetricFamily(
-            "etcd_request_errors", "Etcd failed request counts for each operation and object type.", labels=_LABELS
+            "etcd_request_errors",
+            "Etcd failed request counts for each operation and object type.",
+            labels=_LABELS,
         )
         for labels, latency in self._requests.items():
             total, buckets = 0, []
@@ -79,7 +81,9 @@ class StorageMetrics(Collector):
             "apiserver_storage_objects", "Number of stored objects, split by kind.", labels=("resource",)
         )
         by_group = GaugeMetricFamily(
-            "apiserver_resource_objects", "Number of stored objects, split by kind.", labels=("group", "resource")
+            "apiserver_resource_objects",
+            "Number of stored objects, split by kind.",
+            labels=("group", "resource"),
         )
         for cache in self._caches:
             name = f"{cache.resource}.{cache.group}" if cache.group else cache.resource
@@ -92,7 +96,9 @@ class StorageMetrics(Collector):
         families: list[tuple[CounterMetricFamily | GaugeMetricFamily, Callable[[ResourceCache], int]]] = [
             (
                 CounterMetricFamily(
-                    "apiserver_watch_cache_events_received", "Events received by the watch cache.", labels=labels
+                    "apiserver_watch_cache_events_received",
+                    "Events received by the watch cache.",
+                    labels=labels,
                 ),
                 lambda cache: cache.received,
             ),
@@ -110,7 +116,9 @@ class StorageMetrics(Collector):
             ),
             (
                 CounterMetricFamily(
-                    "apiserver_terminated_watchers", "Watchers ended because they were too slow.", labels=labels
+                    "apiserver_terminated_watchers",
+                    "Watchers ended because they were too slow.",
+                    labels=labels,
                 ),
                 lambda cache: cache.hub.terminated,
             ),

@@ -81,7 +81,12 @@ class ListResult:
     def length(self, before: bytes, after: bytes) -> int:
         """Return the length of `document` in bytes."""
         count = len(self.entries)
-        return len(before) + len(after) + sum([len(entry.body) for entry in self.entries]) + max(2 * count - 1, 0)
+        return (
+            len(before)
+            + len(after)
+            + sum([len(entry.body) for entry in self.entries])
+            + max(2 * count - 1, 0)
+        )
 
     def pieces(self, before: bytes, after: bytes, size: int = 1 << 18) -> Iterator[bytes]:
         """Yield `document` in pieces of about `size` bytes: a large list need not be in memory twice."""
@@ -299,7 +304,9 @@ class ResourceStore:
         Raises AlreadyExists, ClaimTaken, StatusError 504 when etcd is away (the object may then exist all the same).
         """
         draft = self._draft(self._key(namespace, name), obj)
-        outcome = await self._write(draft.key, draft, 0, claims, (), ttl if ttl is not None else self._ttl_of(obj))
+        outcome = await self._write(
+            draft.key, draft, 0, claims, (), ttl if ttl is not None else self._ttl_of(obj)
+        )
         if not outcome.revision:
             raise AlreadyExists(self._entry(draft.key, outcome.kv))
         return self._written(draft, outcome.revision)

@@ -55,7 +55,9 @@ def choose_container(pod: Object, wanted: str) -> str:
         return only
     if not lists["containers"]:
         raise errors.bad_request(f"a container name must be specified for pod {name}")
-    message = f"a container name must be specified for pod {name}, choose one of: [{' '.join(lists['containers'])}]"
+    message = (
+        f"a container name must be specified for pod {name}, choose one of: [{' '.join(lists['containers'])}]"
+    )
     if lists["initContainers"]:
         message += f" or one of the init containers: [{' '.join(lists['initContainers'])}]"
     if lists["ephemeralContainers"]:

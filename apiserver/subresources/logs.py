@@ -38,7 +38,9 @@ def log_query(request: Request) -> dict[str, str]:
     since = request.param("sinceTime")
     if since:
         if "sinceSeconds" in wanted:
-            problems.append(fields.forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+            problems.append(
+                fields.forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified")
+            )
         try:
             times.parse(since)
         except ValueError as error:
@@ -102,8 +104,14 @@ async def _refused(request: Request, response: aiohttp.ClientResponse) -> Status
     name = request.route.name
     message = f"the server could not find the requested resource ( pods/log {name})"
     if response.status != 404:
-        message = f"the server responded with the status code {response.status} but did not return more information"
-    details = {"name": name, "kind": "pods/log", "causes": [{"reason": "UnexpectedServerResponse", "message": text}]}
+        message = (
+            f"the server responded with the status code {response.status} but did not return more information"
+        )
+    details = {
+        "name": name,
+        "kind": "pods/log",
+        "causes": [{"reason": "UnexpectedServerResponse", "message": text}],
+    }
     return StatusError(response.status, "NotFound" if response.status == 404 else "Unknown", message, details)
 
 

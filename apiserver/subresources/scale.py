@@ -81,7 +81,9 @@ class ScaleHandler:
         media = negotiate(request.headers.get(b"accept"), _NONE)
         route = request.route
         if route.verb == "get":
-            entry = await self._kind.get(route.namespace, route.name, request.param("resourceVersion") or None)
+            entry = await self._kind.get(
+                route.namespace, route.name, request.param("resourceVersion") or None
+            )
             await send_object(request, 200, scale_of(entry.decode(), self._paths), media)
             return
         scale = await (self._patch(request) if route.verb == "patch" else self._update(request))
@@ -109,7 +111,9 @@ class ScaleHandler:
             document, repeated = patching.read_applied(body, options)
         else:
             document = patching.read_document(body)
-            repeated = [] if options.unknown == "ignore" else patching.strict_problems(content, body, document)
+            repeated = (
+                [] if options.unknown == "ignore" else patching.strict_problems(content, body, document)
+            )
         ctx = self._writer.context(request, self._kind, dry_run=options.dry_run)
 
         def patched(old: Object) -> Object:

@@ -80,4 +80,3 @@ def plain_response(error: StatusError) -> bytes:
         b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
         % (error.code, error.reason.encode() or b"Error", len(body))
     ) + body
-

@@ -88,10 +88,15 @@ class TokenRequests:
         namespace = meta.namespace(account) if resource.namespaced else ""
         obj = (await self._catalog.of(resource).get(namespace, name)).decode()
         if reference.get("uid") and reference["uid"] != meta.uid(obj):
-            raise errors.conflict(resource.group, resource.plural, name, (
-                f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. The "
-                "object might have been deleted and then recreated"
-            ))
+            raise errors.conflict(
+                resource.group,
+                resource.plural,
+                name,
+                (
+                    f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. The "
+                    "object might have been deleted and then recreated"
+                ),
+            )
         bound = {kind.lower(): obj}
         if kind == "Pod":
             spec = obj.get("spec") or {}
@@ -100,7 +105,9 @@ class TokenRequests:
                     f"cannot bind token for serviceaccount {errors.quote(meta.name(account))} to pod running with "
                     "different serviceaccount name."
                 )
-            node = self._catalog.lookup(NODES, "", spec.get("nodeName") or "") if spec.get("nodeName") else None
+            node = (
+                self._catalog.lookup(NODES, "", spec.get("nodeName") or "") if spec.get("nodeName") else None
+            )
             if node is not None:
                 bound["node"] = node
         return bound

@@ -76,7 +76,9 @@ def env_var_name(value: str) -> Problems:
     if not value:
         return ("environment variable name must be a non-empty string",)
     if "=" in value or any(not " " <= c <= "~" for c in value):
-        return ("a valid environment variable name must consist only of printable ASCII characters other than '='",)
+        return (
+            "a valid environment variable name must consist only of printable ASCII characters other than '='",
+        )
     return ()
 
 
@@ -139,7 +141,9 @@ def report(errors: Errors, path: str, value: Any, problems: Iterable[str]) -> No
         errors.append(field.invalid(path, value, problem))
 
 
-def one_of(errors: Errors, path: str, value: Any, supported: tuple[str, ...], *, required: bool = True) -> None:
+def one_of(
+    errors: Errors, path: str, value: Any, supported: tuple[str, ...], *, required: bool = True
+) -> None:
     """Check an enumeration: empty is `Required value` (unless not required), others `Unsupported value`."""
     if value in supported:
         return
@@ -183,11 +187,27 @@ def immutable(errors: Errors, path: str, new: Any, old: Any) -> None:
 
 
 # Fields whose zero value a typed client does not send: for them, and for empty collections, absent means zero.
-_ZERO_IS_ABSENT = frozenset({
-    "hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "readOnly", "hostPort", "initialDelaySeconds",
-    "unschedulable", "minReadySeconds", "paused", "nodePort", "healthCheckNodePort", "publishNotReadyAddresses",
-    "globalDefault", "sessionAffinityTimeout",
-})
+_ZERO_IS_ABSENT = frozenset(
+    {
+        "hostNetwork",
+        "hostPID",
+        "hostIPC",
+        "stdin",
+        "stdinOnce",
+        "tty",
+        "readOnly",
+        "hostPort",
+        "initialDelaySeconds",
+        "unschedulable",
+        "minReadySeconds",
+        "paused",
+        "nodePort",
+        "healthCheckNodePort",
+        "publishNotReadyAddresses",
+        "globalDefault",
+        "sessionAffinityTimeout",
+    }
+)
 
 
 def semantically_equal(a: Any, b: Any) -> bool:
@@ -207,6 +227,9 @@ def semantically_equal(a: Any, b: Any) -> bool:
 
 
 def _empty(value: Any) -> bool:
-    return value is None or value == "" or value == [] or (
-        isinstance(value, Mapping) and all(_empty(v) for v in value.values())
+    return (
+        value is None
+        or value == ""
+        or value == []
+        or (isinstance(value, Mapping) and all(_empty(v) for v in value.values()))
     )

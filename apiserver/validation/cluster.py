@@ -39,13 +39,15 @@ def validate_namespace_status_update(namespace: Object, old: Object) -> list[Fie
     phase = (namespace.get("status") or {}).get("phase")
     deleted = namespace["metadata"].get("deletionTimestamp")
     if not deleted and phase != "Active":
-        errors.append(field.invalid(
-            "status.Phase", phase, "may only be 'Active' if `deletionTimestamp` is empty"
-        ))
+        errors.append(
+            field.invalid("status.Phase", phase, "may only be 'Active' if `deletionTimestamp` is empty")
+        )
     elif deleted and phase != "Terminating":
-        errors.append(field.invalid(
-            "status.Phase", phase, "may only be 'Terminating' if `deletionTimestamp` is not empty"
-        ))
+        errors.append(
+            field.invalid(
+                "status.Phase", phase, "may only be 'Terminating' if `deletionTimestamp` is not empty"
+            )
+        )
     return errors
 
 
@@ -83,9 +85,9 @@ def _validate_pod_cidrs(errors: Errors, cidrs: list[str]) -> None:
             sound = False
     if len(cidrs) > 1:
         if sound and len({checks.is_ipv6(c) for c in cidrs}) != len(cidrs):
-            errors.append(field.invalid(
-                "spec.podCIDRs", cidrs, "may specify no more than one CIDR for each IP family"
-            ))
+            errors.append(
+                field.invalid("spec.podCIDRs", cidrs, "may specify no more than one CIDR for each IP family")
+            )
         for i, value in enumerate(cidrs):
             if value in cidrs[:i]:
                 errors.append(field.duplicate(f"spec.podCIDRs[{i}]", value))
@@ -109,9 +111,11 @@ def validate_node_update(node: Object, old: Object) -> list[FieldError]:
         _validate_pod_cidrs(errors, cidrs)
     provider = old_spec.get("providerID")
     if provider and spec.get("providerID") != provider:
-        errors.append(field.forbidden(
-            "spec.providerID", 'node updates may not change providerID except from "" to valid'
-        ))
+        errors.append(
+            field.forbidden(
+                "spec.providerID", 'node updates may not change providerID except from "" to valid'
+            )
+        )
     if taints := spec.get("taints"):
         validate_taints(errors, taints, "metadata.taints")
     if (spec.get("externalID") or "") != (old_spec.get("externalID") or ""):

@@ -114,9 +114,13 @@ def _validate_json(errors: Errors, data: dict[str, str], key: str) -> None:
         errors.append(field.invalid(f"data[{key}]", _REDACTED, problem))
         return
     if not isinstance(content, dict):
-        errors.append(field.invalid(
-            f"data[{key}]", _REDACTED, "json: cannot unmarshal into Go value of type map[string]interface {}"
-        ))
+        errors.append(
+            field.invalid(
+                f"data[{key}]",
+                _REDACTED,
+                "json: cannot unmarshal into Go value of type map[string]interface {}",
+            )
+        )
 
 
 def validate_secret_update(secret: Object, old: Object) -> list[FieldError]:

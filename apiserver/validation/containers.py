@@ -21,8 +21,15 @@ PROTOCOLS = ("SCTP", "TCP", "UDP")
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
 _NOT_FOR_EPHEMERAL = (
-    "ports", "resources", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resizePolicy",
-    "restartPolicy", "restartPolicyRules",
+    "ports",
+    "resources",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+    "resizePolicy",
+    "restartPolicy",
+    "restartPolicyRules",
 )
 _ONLY_SIDECARS = ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe")
 
@@ -105,32 +112,40 @@ def validate_init_containers(
             continue
         for name in _ONLY_SIDECARS:
             if container.get(name) is not None:
-                errors.append(field.forbidden(
-                    f"{at}.{name}", "may not be set for init containers without restartPolicy=Always"
-                ))
+                errors.append(
+                    field.forbidden(
+                        f"{at}.{name}", "may not be set for init containers without restartPolicy=Always"
+                    )
+                )
 
 
-def _validate_restart_policy(errors: Errors, container: Container, supported: tuple[str, ...], path: str) -> None:
+def _validate_restart_policy(
+    errors: Errors, container: Container, supported: tuple[str, ...], path: str
+) -> None:
     policy, rules = container.get("restartPolicy"), container.get("restartPolicyRules") or []
     if policy is not None and policy not in supported:
         errors.append(field.not_supported(f"{path}.restartPolicy", policy, list(supported)))
     if rules and policy is None:
-        errors.append(field.required(
-            f"{path}.restartPolicy", "must specify restartPolicy when restart rules are used"
-        ))
+        errors.append(
+            field.required(f"{path}.restartPolicy", "must specify restartPolicy when restart rules are used")
+        )
     if len(rules) > 20:
         errors.append(field.too_long(f"{path}.restartPolicyRules", rules, 20))
     for i, rule in enumerate(rules):
         at = f"{path}.restartPolicyRules[{i}]"
         if rule.get("action") not in ("Restart", "RestartAllContainers"):
-            errors.append(field.not_supported(
-                f"{at}.action", rule.get("action") or "", ["Restart", "RestartAllContainers"]
-            ))
+            errors.append(
+                field.not_supported(
+                    f"{at}.action", rule.get("action") or "", ["Restart", "RestartAllContainers"]
+                )
+            )
         codes = rule.get("exitCodes")
         if codes is None:
             errors.append(field.required(f"{at}.exitCodes", "must be specified"))
         elif codes.get("operator") not in ("In", "NotIn"):
-            errors.append(field.not_supported(f"{at}.exitCodes.operator", codes.get("operator") or "", ["In", "NotIn"]))
+            errors.append(
+                field.not_supported(f"{at}.exitCodes.operator", codes.get("operator") or "", ["In", "NotIn"])
+            )
 
 
 def validate_ephemeral_containers(
@@ -155,9 +170,11 @@ def validate_ephemeral_containers(
         for j, mount in enumerate(container.get("volumeMounts") or ()):
             for name in ("subPath", "subPathExpr"):
                 if mount.get(name):
-                    errors.append(field.forbidden(
-                        f"{at}.volumeMounts[{j}].{name}", "cannot be set for an Ephemeral Container"
-                    ))
+                    errors.append(
+                        field.forbidden(
+                            f"{at}.volumeMounts[{j}].{name}", "cannot be set for an Ephemeral Container"
+                        )
+                    )
 
 
 def _validate_common(errors: Errors, container: Container, pod: PodContext, path: str) -> None:
@@ -231,10 +248,13 @@ def _validate_host_ports(errors: Errors, containers: list[Container], pod: PodCo
         for j, port in enumerate(container.get("ports") or ()):
             host_port = port.get("hostPort") or 0
             if (pod.is_pod or host_port) and host_port != port.get("containerPort"):
-                errors.append(field.invalid(
-                    f"{path}[{i}].ports[{j}].hostPort", host_port,
-                    "must match `containerPort` when `hostNetwork` is true",
-                ))
+                errors.append(
+                    field.invalid(
+                        f"{path}[{i}].ports[{j}].hostPort",
+                        host_port,
+                        "must match `containerPort` when `hostNetwork` is true",
+                    )
+                )
 
 
 def _validate_unique_host_ports(errors: Errors, containers: list[Container], path: str) -> None:
@@ -250,7 +270,9 @@ def _validate_unique_host_ports(errors: Errors, containers: list[Container], pat
             seen.add(key)
 
 
-def _validate_resize_policy(errors: Errors, policies: list[dict[str, Any]], restart_policy: str, path: str) -> None:
+def _validate_resize_policy(
+    errors: Errors, policies: list[dict[str, Any]], restart_policy: str, path: str
+) -> None:
     seen: set[str] = set()
     for i, policy in enumerate(policies):
         name, action = policy.get("resourceName") or "", policy.get("restartPolicy") or ""
@@ -260,4 +282,6 @@ def _validate_resize_policy(errors: Errors, policies: list[dict[str, Any]], rest
         checks.one_of(errors, path, name, ("cpu", "memory"))
         checks.one_of(errors, path, action, ("NotRequired", "RestartContainer"))
         if restart_policy == "Never" and action != "NotRequired":
-            errors.append(field.invalid(path, action, "must be 'NotRequired' when `restartPolicy` is 'Never'"))
+            errors.append(
+                field.invalid(path, action, "must be 'NotRequired' when `restartPolicy` is 'Never'")
+            )

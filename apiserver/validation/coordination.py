@@ -31,19 +31,23 @@ def _lease_spec(lease: Object) -> list[FieldError]:
     errors: list[FieldError] = []
     spec = lease.get("spec") or {}
     seconds, transitions, holder = (
-        spec.get("leaseDurationSeconds"), spec.get("leaseTransitions"), spec.get("holderIdentity")
+        spec.get("leaseDurationSeconds"),
+        spec.get("leaseTransitions"),
+        spec.get("holderIdentity"),
     )
     if seconds is not None and seconds <= 0:
         errors.append(field.invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
     if transitions is not None and transitions < 0:
-        errors.append(field.invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0"))
+        errors.append(
+            field.invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0")
+        )
     strategy, preferred = spec.get("strategy"), spec.get("preferredHolder")
     if strategy is not None:
         checks.report(errors, "spec.strategy", strategy, checks.qualified_name(strategy))
     if preferred and not strategy:
-        errors.append(field.forbidden(
-            "spec.preferredHolder", "may only be specified if `strategy` is defined"
-        ))
+        errors.append(
+            field.forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined")
+        )
     if holder == "":
         errors.append(field.invalid("spec.holderIdentity", holder, "must not be empty"))
     return errors
@@ -82,7 +86,11 @@ def _reporter(errors: list[FieldError], event: Object, controller_field: str) ->
     if not controller:
         errors.append(field.required(controller_field))
     checks.report(errors, controller_field, controller, checks.qualified_name(controller))
-    for name, limit in (("reportingInstance", _INSTANCE_LIMIT), ("action", _ACTION_LIMIT), ("reason", _REASON_LIMIT)):
+    for name, limit in (
+        ("reportingInstance", _INSTANCE_LIMIT),
+        ("action", _ACTION_LIMIT),
+        ("reason", _REASON_LIMIT),
+    ):
         value = event.get(name) or ""
         if not value:
             errors.append(field.required(name))

@@ -121,10 +121,13 @@ def _validate_endpoint_list(errors: Errors, endpoints: list[dict[str, Any]], kin
         if len(topology) > _MAX_TOPOLOGY:
             errors.append(field.too_many(f"{path}.deprecatedTopology", len(topology), _MAX_TOPOLOGY))
         if "kubernetes.io/hostname" in topology:
-            errors.append(field.invalid(
-                f"{path}.deprecatedTopology[kubernetes.io/hostname]", topology["kubernetes.io/hostname"],
-                "may not be set; use nodeName",
-            ))
+            errors.append(
+                field.invalid(
+                    f"{path}.deprecatedTopology[kubernetes.io/hostname]",
+                    topology["kubernetes.io/hostname"],
+                    "may not be set; use nodeName",
+                )
+            )
         if (host := endpoint.get("hostname")) is not None:
             checks.report(errors, f"{path}.hostname", host, checks.label(host))
         if hints := endpoint.get("hints"):

@@ -12,18 +12,41 @@ from .checks import Errors
 from .resources import amount
 
 ENV_FIELD_PATHS = (
-    "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
-    "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "spec.nodeName",
+    "spec.serviceAccountName",
+    "status.hostIP",
+    "status.hostIPs",
+    "status.podIP",
+    "status.podIPs",
 )
 VOLUME_FIELD_PATHS = (
-    "metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid",
+    "metadata.annotations",
+    "metadata.labels",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
 )
 # What the downward API knows at all; of these each use supports a part.
-_FIELD_LABELS = frozenset((*ENV_FIELD_PATHS, *VOLUME_FIELD_PATHS, "spec.restartPolicy", "spec.schedulerName",
-                           "spec.hostname", "status.phase"))
+_FIELD_LABELS = frozenset(
+    (
+        *ENV_FIELD_PATHS,
+        *VOLUME_FIELD_PATHS,
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.hostname",
+        "status.phase",
+    )
+)
 RESOURCE_FIELDS = (
-    "limits.cpu", "limits.ephemeral-storage", "limits.memory",
-    "requests.cpu", "requests.ephemeral-storage", "requests.memory",
+    "limits.cpu",
+    "limits.ephemeral-storage",
+    "limits.memory",
+    "requests.cpu",
+    "requests.ephemeral-storage",
+    "requests.memory",
 )
 _HUGE_PAGE_FIELDS = ("limits.hugepages-", "requests.hugepages-")
 _SUBSCRIPT = re.compile(r"(.+)\['(.+)'\]\Z")
@@ -51,17 +74,23 @@ def _validate_value_from(errors: Errors, variable: dict[str, Any], source: dict[
     if "fieldRef" in given:
         validate_field_ref(errors, source["fieldRef"], ENV_FIELD_PATHS, f"{path}.fieldRef")
     if "resourceFieldRef" in given:
-        validate_resource_field_ref(errors, source["resourceFieldRef"], f"{path}.resourceFieldRef", volume=False)
+        validate_resource_field_ref(
+            errors, source["resourceFieldRef"], f"{path}.resourceFieldRef", volume=False
+        )
     for name in ("configMapKeyRef", "secretKeyRef"):
         if name in given:
             _validate_key_ref(errors, source[name], f"{path}.{name}")
     if "fileKeyRef" in given:
         _validate_file_key_ref(errors, source["fileKeyRef"], f"{path}.fileKeyRef")
     if not given:
-        errors.append(field.invalid(
-            path, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef`"
-            " or `fileKeyRef`"
-        ))
+        errors.append(
+            field.invalid(
+                path,
+                "",
+                "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef`"
+                " or `fileKeyRef`",
+            )
+        )
     elif variable.get("value"):
         errors.append(field.invalid(path, "", "may not be specified when `value` is not empty"))
     elif len(given) > 1:
@@ -78,10 +107,13 @@ def validate_field_ref(errors: Errors, ref: dict[str, Any], supported: tuple[str
         errors.append(field.required(f"{path}.fieldPath"))
         return
     if ref["apiVersion"] != "v1":
-        errors.append(field.invalid(
-            f"{path}.fieldPath", expression,
-            f'error converting fieldPath: unsupported pod version: {ref["apiVersion"]}',
-        ))
+        errors.append(
+            field.invalid(
+                f"{path}.fieldPath",
+                expression,
+                f"error converting fieldPath: unsupported pod version: {ref['apiVersion']}",
+            )
+        )
         return
     subscripted = _SUBSCRIPT.match(expression)
     if subscripted:
@@ -102,7 +134,9 @@ def validate_field_ref(errors: Errors, ref: dict[str, Any], supported: tuple[str
 
 def _unknown_field(path: str, expression: str) -> field.FieldError:
     return field.invalid(
-        f"{path}.fieldPath", expression, f"error converting fieldPath: field label not supported: {expression}"
+        f"{path}.fieldPath",
+        expression,
+        f"error converting fieldPath: field label not supported: {expression}",
     )
 
 
@@ -123,12 +157,18 @@ def validate_resource_field_ref(errors: Errors, ref: dict[str, Any], path: str, 
     if what == "cpu":
         allowed, detail = ("1m", "1"), "only divisor's values 1m and 1 are supported with the cpu resource"
     elif what == "memory":
-        allowed, detail = _BYTE_DIVISORS, f"only divisor's values {_BYTES} are supported with the memory resource"
+        allowed, detail = (
+            _BYTE_DIVISORS,
+            f"only divisor's values {_BYTES} are supported with the memory resource",
+        )
     elif what == "ephemeral-storage":
         allowed = _BYTE_DIVISORS
         detail = f"only divisor's values {_BYTES} are supported with the local ephemeral storage resource"
     elif what.startswith("hugepages-"):
-        allowed, detail = _BYTE_DIVISORS, f"only divisor's values {_BYTES} are supported with the hugepages resource"
+        allowed, detail = (
+            _BYTE_DIVISORS,
+            f"only divisor's values {_BYTES} are supported with the hugepages resource",
+        )
     else:
         return
     if str(divisor) not in allowed:
@@ -167,7 +207,9 @@ def validate_env_from(errors: Errors, sources: list[dict[str, Any]], path: str) 
             if not name:
                 errors.append(field.required(f"{path}[{i}].{kind}.name"))
             else:
-                checks.report(errors, f"{path}[{i}].{kind}.name", name, checks.prefix_of(checks.subdomain)(name))
+                checks.report(
+                    errors, f"{path}[{i}].{kind}.name", name, checks.prefix_of(checks.subdomain)(name)
+                )
         if not given:
             errors.append(field.invalid(path, "", "must specify one of: `configMapRef` or `secretRef`"))
         elif len(given) > 1:

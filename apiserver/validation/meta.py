@@ -17,7 +17,12 @@ from .checks import Check, Errors
 TOTAL_ANNOTATION_SIZE_LIMIT = 256 * 1024
 STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _IMMUTABLE_FIELDS = (
-    "name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+    "name",
+    "namespace",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
 )
 
 
@@ -58,13 +63,17 @@ def validate_object_meta_update(obj: Object, old: Object, path: str = "metadata"
         extra = sorted(set(finalizers) - set(old_meta.get("finalizers") or ()))
         if extra:
             listed = ", ".join(f'"{f}"' for f in extra)
-            errors.append(field.forbidden(
-                f"{path}.finalizers",
-                "no new finalizers can be added if the object is being deleted, "
-                f"found new finalizers []string{{{listed}}}",
-            ))
+            errors.append(
+                field.forbidden(
+                    f"{path}.finalizers",
+                    "no new finalizers can be added if the object is being deleted, "
+                    f"found new finalizers []string{{{listed}}}",
+                )
+            )
     if (meta.get("generation") or 0) < (old_meta.get("generation") or 0):
-        errors.append(field.invalid(f"{path}.generation", meta.get("generation") or 0, "must not be decremented"))
+        errors.append(
+            field.invalid(f"{path}.generation", meta.get("generation") or 0, "must not be decremented")
+        )
     for name in _IMMUTABLE_FIELDS:
         if meta.get(name) != old_meta.get(name):
             errors.append(field.invalid(f"{path}.{name}", meta.get(name), checks.IMMUTABLE))
@@ -117,16 +126,21 @@ def _validate_owner_references(errors: Errors, owners: list[dict[str, Any]], pat
             errors.append(field.invalid(f"{path}.apiVersion", api_version, "version must not be empty"))
         for name in ("kind", "name", "uid"):
             if not owner.get(name):
-                errors.append(field.invalid(f"{path}.{name}", owner.get(name) or "", f"{name} must not be empty"))
+                errors.append(
+                    field.invalid(f"{path}.{name}", owner.get(name) or "", f"{name} must not be empty")
+                )
         if owner.get("kind") == "Event" and api_version == "v1":
             errors.append(field.invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
         if owner.get("controller"):
             if controller:
-                errors.append(field.invalid(
-                    path, owners,
-                    "Only one reference can have Controller set to true. "
-                    f'Found "true" in references for {controller} and {owner.get("name")}',
-                ))
+                errors.append(
+                    field.invalid(
+                        path,
+                        owners,
+                        "Only one reference can have Controller set to true. "
+                        f'Found "true" in references for {controller} and {owner.get("name")}',
+                    )
+                )
             controller = owner.get("name") or ""
 
 
@@ -134,9 +148,9 @@ def _validate_finalizers(errors: Errors, finalizers: list[str], path: str) -> No
     for finalizer in finalizers:
         checks.report(errors, path, finalizer, checks.qualified_name(finalizer))
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:
-        errors.append(field.invalid(
-            path, finalizers, "finalizer orphan and foregroundDeletion cannot be both set"
-        ))
+        errors.append(
+            field.invalid(path, finalizers, "finalizer orphan and foregroundDeletion cannot be both set")
+        )
     for i, finalizer in enumerate(finalizers):
         validate_finalizer_name(errors, finalizer, f"{path}[{i}]", qualified=False)
 
@@ -146,9 +160,11 @@ def validate_finalizer_name(errors: Errors, finalizer: str, path: str, *, qualif
     if qualified:
         checks.report(errors, path, finalizer, checks.qualified_name(finalizer))
     if "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
-        errors.append(field.invalid(
-            path, finalizer, "name is neither a standard finalizer name nor is it fully qualified"
-        ))
+        errors.append(
+            field.invalid(
+                path, finalizer, "name is neither a standard finalizer name nor is it fully qualified"
+            )
+        )
 
 
 def validate_label_selector(errors: Errors, selector: dict[str, Any] | None, path: str) -> None:
@@ -163,12 +179,16 @@ def validate_label_selector(errors: Errors, selector: dict[str, Any] | None, pat
         operator, values = requirement.get("operator") or "", requirement.get("values") or []
         if operator in ("In", "NotIn"):
             if not values:
-                errors.append(field.required(f"{at}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
+                errors.append(
+                    field.required(f"{at}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+                )
         elif operator in ("Exists", "DoesNotExist"):
             if values:
-                errors.append(field.forbidden(
-                    f"{at}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                ))
+                errors.append(
+                    field.forbidden(
+                        f"{at}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                    )
+                )
         else:
             errors.append(field.invalid(f"{at}.operator", operator, "not a valid selector operator"))
         key = requirement.get("key") or ""

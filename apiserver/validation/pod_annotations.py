@@ -25,13 +25,19 @@ def _containers(spec: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def validate_pod_annotations(errors: Errors, annotations: dict[str, str], spec: dict[str, Any], path: str) -> None:
+def validate_pod_annotations(
+    errors: Errors, annotations: dict[str, str], spec: dict[str, Any], path: str
+) -> None:
     """Check the annotations of a Pod that have rules of their own."""
     mirror = annotations.get(MIRROR_ANNOTATION)
     if mirror is not None and not spec.get("nodeName"):
-        errors.append(field.invalid(
-            f"{path}[{MIRROR_ANNOTATION}]", mirror, "must set spec.nodeName if mirror pod annotation is set"
-        ))
+        errors.append(
+            field.invalid(
+                f"{path}[{MIRROR_ANNOTATION}]",
+                mirror,
+                "must set spec.nodeName if mirror pod annotation is set",
+            )
+        )
     cost = annotations.get(DELETION_COST)
     if cost is not None and not _is_int32(cost):
         errors.append(field.invalid(f"{path}[{DELETION_COST}]", cost, "must be a 32bit integer"))
@@ -45,12 +51,19 @@ def validate_pod_annotations(errors: Errors, annotations: dict[str, str], spec: 
             if all(container.get("name") != name for _, container in _containers(spec)):
                 errors.append(field.invalid(f"{path}[{key}]", name, "container not found"))
             if value not in ("", "runtime/default", "unconfined") and not value.startswith("localhost/"):
-                errors.append(field.invalid(f"{path}[{key}]", value, f'invalid AppArmor profile name: "{value}"'))
+                errors.append(
+                    field.invalid(f"{path}[{key}]", value, f'invalid AppArmor profile name: "{value}"')
+                )
 
 
 def _is_int32(text: str) -> bool:
     digits = text.removeprefix("-")
-    return digits.isascii() and digits.isdigit() and (digits == "0" or digits[0] != "0") and abs(int(text)) < 2**31
+    return (
+        digits.isascii()
+        and digits.isdigit()
+        and (digits == "0" or digits[0] != "0")
+        and abs(int(text)) < 2**31
+    )
 
 
 def _validate_seccomp(errors: Errors, profile: str, path: str) -> None:
@@ -82,14 +95,19 @@ def validate_annotation_updates(errors: Errors, pod: Object, old: Object, path: 
     validate_pod_annotations(errors, new, pod["spec"], path)
 
 
-def validate_profiles_match(errors: Errors, annotations: dict[str, str], spec: dict[str, Any], path: str) -> None:
+def validate_profiles_match(
+    errors: Errors, annotations: dict[str, str], spec: dict[str, Any], path: str
+) -> None:
     """Check that deprecated profile annotations say what the securityContext fields say."""
     if not any(key.startswith(_PROFILES) for key in annotations):
         return
     pod_context = spec.get("securityContext") or {}
     if SECCOMP_POD in annotations:
         _match(
-            errors, "seccomp", annotations[SECCOMP_POD], pod_context.get("seccompProfile"),
+            errors,
+            "seccomp",
+            annotations[SECCOMP_POD],
+            pod_context.get("seccompProfile"),
             f"{path}.securityContext.seccompProfile",
         )
     for at, container in _containers(spec):
@@ -119,6 +137,8 @@ def _match(errors: Errors, word: str, annotation: str, profile: dict[str, Any] |
         if not annotation.startswith("localhost/"):
             errors.append(field.forbidden(f"{path}.type", f"{word} type in annotation and field must match"))
         elif annotation.removeprefix("localhost/") != profile.get("localhostProfile"):
-            errors.append(field.forbidden(
-                f"{path}.localhostProfile", f"{word} profile in annotation and field must match"
-            ))
+            errors.append(
+                field.forbidden(
+                    f"{path}.localhostProfile", f"{word} profile in annotation and field must match"
+                )
+            )

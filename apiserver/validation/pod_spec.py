@@ -99,9 +99,13 @@ def validate_pod_spec(
             checks.report(errors, f"{path}.{name}", value, problems)
     deadline = get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline <= checks.MAX_INT32:
-        errors.append(field.invalid(
-            f"{path}.activeDeadlineSeconds", deadline, f"must be between 1 and {checks.MAX_INT32}, inclusive"
-        ))
+        errors.append(
+            field.invalid(
+                f"{path}.activeDeadlineSeconds",
+                deadline,
+                f"must be between 1 and {checks.MAX_INT32}, inclusive",
+            )
+        )
     for name in ("hostname", "subdomain"):
         if value := get(name):
             checks.report(errors, f"{path}.{name}", value, checks.label(value))
@@ -141,27 +145,38 @@ def _validate_resource_claims(errors: Errors, claims: list[dict[str, Any]], path
             seen.add(name)
         given = [n for n in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(n) is not None]
         if len(given) == 2:
-            errors.append(field.invalid(
-                at, claim, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
-            ))
+            errors.append(
+                field.invalid(
+                    at,
+                    claim,
+                    "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified",
+                )
+            )
         elif not given:
-            errors.append(field.invalid(
-                at, claim, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
-            ))
+            errors.append(
+                field.invalid(
+                    at, claim, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
+                )
+            )
         for source in given:
             checks.report(errors, f"{at}.{source}", claim[source], checks.subdomain(claim[source]))
 
 
-def _validate_pod_resources(errors: Errors, spec: dict[str, Any], resources: dict[str, Any], path: str) -> None:
+def _validate_pod_resources(
+    errors: Errors, spec: dict[str, Any], resources: dict[str, Any], path: str
+) -> None:
     validate_requirements(errors, resources, set(), path, pod_level=True)
     limits = resources.get("limits") or {}
     for i, container in enumerate(spec.get("containers") or ()):
         for name, value in ((container.get("resources") or {}).get("limits") or {}).items():
             if name in limits and amount(value) > amount(limits[name]):
-                errors.append(field.invalid(
-                    f"{path}.containers[{i}][{name}].limits", value,
-                    f"must be less than or equal to pod limits of {limits[name]}",
-                ))
+                errors.append(
+                    field.invalid(
+                        f"{path}.containers[{i}][{name}].limits",
+                        value,
+                        f"must be less than or equal to pod limits of {limits[name]}",
+                    )
+                )
 
 
 def _validate_dns_config(errors: Errors, config: dict[str, Any] | None, policy: str, path: str) -> None:
@@ -170,28 +185,37 @@ def _validate_dns_config(errors: Errors, config: dict[str, Any] | None, policy: 
             errors.append(field.required(path, "must provide `dnsConfig` when `dnsPolicy` is None"))
             return
         if not config.get("nameservers"):
-            errors.append(field.required(
-                f"{path}.nameservers", "must provide at least one DNS nameserver when `dnsPolicy` is None"
-            ))
+            errors.append(
+                field.required(
+                    f"{path}.nameservers", "must provide at least one DNS nameserver when `dnsPolicy` is None"
+                )
+            )
             return
     config = config or {}
     servers = config.get("nameservers") or []
     if len(servers) > _MAX_NAMESERVERS:
-        errors.append(field.invalid(
-            f"{path}.nameservers", servers, f"must not have more than {_MAX_NAMESERVERS} nameservers"
-        ))
+        errors.append(
+            field.invalid(
+                f"{path}.nameservers", servers, f"must not have more than {_MAX_NAMESERVERS} nameservers"
+            )
+        )
     for i, server in enumerate(servers):
         checks.report(errors, f"{path}.nameservers[{i}]", server, checks.ip(server))
     searches = config.get("searches") or []
     if len(searches) > _MAX_SEARCHES:
-        errors.append(field.invalid(
-            f"{path}.searches", searches, f"must not have more than {_MAX_SEARCHES} search paths"
-        ))
+        errors.append(
+            field.invalid(
+                f"{path}.searches", searches, f"must not have more than {_MAX_SEARCHES} search paths"
+            )
+        )
     if len(" ".join(searches)) > _MAX_SEARCH_CHARACTERS:
-        errors.append(field.invalid(
-            f"{path}.searches", searches,
-            f"must not have more than {_MAX_SEARCH_CHARACTERS} characters (including spaces) in the search list",
-        ))
+        errors.append(
+            field.invalid(
+                f"{path}.searches",
+                searches,
+                f"must not have more than {_MAX_SEARCH_CHARACTERS} characters (including spaces) in the search list",
+            )
+        )
     for i, search in enumerate(searches):
         # Underscores and a lone dot are allowed since 1.33.
         if search != ".":
@@ -226,4 +250,6 @@ def _validate_os(errors: Errors, spec: dict[str, Any], name: str, path: str) -> 
         for kind in ("initContainers", "containers", "ephemeralContainers"):
             for i, container in enumerate(spec.get(kind) or ()):
                 if (container.get("securityContext") or {}).get("windowsOptions") is not None:
-                    errors.append(field.forbidden(f"{path}.{kind}[{i}].securityContext.windowsOptions", detail))
+                    errors.append(
+                        field.forbidden(f"{path}.{kind}[{i}].securityContext.windowsOptions", detail)
+                    )

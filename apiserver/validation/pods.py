@@ -34,7 +34,9 @@ def validate_pod(pod: Object) -> list[FieldError]:
     if spec.get("ephemeralContainers"):
         errors.append(field.forbidden("spec.ephemeralContainers", "cannot be set on create"))
     if spec.get("nodeName") and spec.get("schedulingGates"):
-        errors.append(field.forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"))
+        errors.append(
+            field.forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared")
+        )
     if annotations := pod["metadata"].get("annotations"):
         validate_profiles_match(errors, annotations, spec, "spec")
     return errors
@@ -60,10 +62,12 @@ def _spec(spec: dict[str, Any], pod_name: str) -> list[FieldError]:
         for i, volume in enumerate(spec.get("volumes") or ()):
             for j, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
                 if source.get("serviceAccountToken") is not None:
-                    errors.append(field.forbidden(
-                        f"spec.volumes[{i}].projected.sources[{j}].serviceAccountToken",
-                        "must not be specified when serviceAccountName is not set",
-                    ))
+                    errors.append(
+                        field.forbidden(
+                            f"spec.volumes[{i}].projected.sources[{j}].serviceAccountToken",
+                            "must not be specified when serviceAccountName is not set",
+                        )
+                    )
     return errors
 
 
@@ -81,9 +85,11 @@ def validate_pod_template(template: dict[str, Any], path: str = "spec.template")
     if annotations:
         validate_profiles_match(errors, annotations, spec, f"{path}.spec")
     if spec.get("ephemeralContainers"):
-        errors.append(field.forbidden(
-            f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"
-        ))
+        errors.append(
+            field.forbidden(
+                f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"
+            )
+        )
     return errors
 
 
@@ -113,9 +119,12 @@ def validate_pod_update(pod: Object, old: Object) -> list[FieldError]:
     if old_spec.get("schedulingGates"):
         _allow_gated_changes(errors, munged, old_spec)
     if not semantically_equal(munged, old_spec):
-        errors.append(field.forbidden(
-            "spec", f"pod updates may not change fields other than {UPDATABLE_FIELDS}\n{_diff(old_spec, munged)}"
-        ))
+        errors.append(
+            field.forbidden(
+                "spec",
+                f"pod updates may not change fields other than {UPDATABLE_FIELDS}\n{_diff(old_spec, munged)}",
+            )
+        )
     return _unique(errors)
 
 
@@ -153,7 +162,9 @@ def validate_only_added_tolerations(
 
     present = [without_seconds(t) for t in new]
     if any(without_seconds(t) not in present for t in old):
-        errors.append(field.forbidden(path, "existing toleration can not be modified except its tolerationSeconds"))
+        errors.append(
+            field.forbidden(path, "existing toleration can not be modified except its tolerationSeconds")
+        )
         return
     validate_tolerations(errors, new, path)
 
@@ -162,10 +173,12 @@ def _validate_only_deleted_gates(errors: Errors, new: dict[str, Any], old: dict[
     known = {g.get("name") for g in old.get("schedulingGates") or ()}
     for i, gate in enumerate(new.get("schedulingGates") or ()):
         if gate.get("name") not in known:
-            errors.append(field.forbidden(
-                f"spec.schedulingGates[{i}].name",
-                f"only deletion is allowed, but found new scheduling gate '{gate.get('name')}'",
-            ))
+            errors.append(
+                field.forbidden(
+                    f"spec.schedulingGates[{i}].name",
+                    f"only deletion is allowed, but found new scheduling gate '{gate.get('name')}'",
+                )
+            )
 
 
 def _with_updatable_fields_of(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -178,7 +191,9 @@ def _with_updatable_fields_of(old: dict[str, Any], new: dict[str, Any]) -> dict[
             ]
     for name in ("activeDeadlineSeconds", "tolerations", "schedulingGates"):
         munged[name] = old.get(name)
-    if (old.get("terminationGracePeriodSeconds") or 0) < 0 and munged.get("terminationGracePeriodSeconds") == 1:
+    if (old.get("terminationGracePeriodSeconds") or 0) < 0 and munged.get(
+        "terminationGracePeriodSeconds"
+    ) == 1:
         munged["terminationGracePeriodSeconds"] = old["terminationGracePeriodSeconds"]
     return munged
 
@@ -187,9 +202,11 @@ def _allow_gated_changes(errors: Errors, munged: dict[str, Any], old: dict[str, 
     """A pod held back by scheduling gates may have its node selector and node affinity narrowed."""
     new_selector, old_selector = munged.get("nodeSelector") or {}, old.get("nodeSelector") or {}
     if any(new_selector.get(k) != v for k, v in old_selector.items()):
-        errors.append(field.invalid(
-            "spec.nodeSelector", new_selector, "only additions are allowed (no mutations or deletions)"
-        ))
+        errors.append(
+            field.invalid(
+                "spec.nodeSelector", new_selector, "only additions are allowed (no mutations or deletions)"
+            )
+        )
     munged["nodeSelector"] = old.get("nodeSelector")
     new_affinity, old_affinity = munged.get("affinity") or {}, old.get("affinity") or {}
     new_node, old_node = new_affinity.get("nodeAffinity") or {}, old_affinity.get("nodeAffinity") or {}
@@ -201,17 +218,21 @@ def _allow_gated_changes(errors: Errors, munged: dict[str, Any], old: dict[str, 
     old_terms = (old_node.get(required) or {}).get("nodeSelectorTerms") or []
     if old_terms:
         if len(new_terms) != len(old_terms):
-            errors.append(field.invalid(
-                path, new_terms, "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
-            ))
+            errors.append(
+                field.invalid(
+                    path, new_terms, "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
+                )
+            )
         else:
             for i, (term, before) in enumerate(zip(new_terms, old_terms, strict=True)):
                 for kind in ("matchExpressions", "matchFields"):
                     kept = (term.get(kind) or [])[: len(before.get(kind) or [])]
                     if kept != (before.get(kind) or []):
-                        errors.append(field.invalid(
-                            f"{path}[{i}]", term, "only additions are allowed (no mutations or deletions)"
-                        ))
+                        errors.append(
+                            field.invalid(
+                                f"{path}[{i}]", term, "only additions are allowed (no mutations or deletions)"
+                            )
+                        )
     munged["affinity"] = {**new_affinity, "nodeAffinity": old_node}
 
 
@@ -246,7 +267,9 @@ def validate_pod_status_update(pod: Object, old: Object) -> list[FieldError]:
         ("initContainerStatuses", policy, sidecars),
         ("ephemeralContainerStatuses", "Never", set()),
     ):
-        _validate_transitions(errors, status.get(kind) or [], old_status.get(kind) or [], kind_policy, exempt, kind)
+        _validate_transitions(
+            errors, status.get(kind) or [], old_status.get(kind) or [], kind_policy, exempt, kind
+        )
     _validate_addresses(errors, status)
     return errors
 
@@ -257,7 +280,12 @@ def _restartable(containers: Any) -> set[Any]:
 
 
 def _validate_transitions(
-    errors: Errors, new: list[dict[str, Any]], old: list[dict[str, Any]], policy: str, exempt: set[Any], kind: str
+    errors: Errors,
+    new: list[dict[str, Any]],
+    old: list[dict[str, Any]],
+    policy: str,
+    exempt: set[Any],
+    kind: str,
 ) -> None:
     if policy == "Always":
         return
@@ -270,15 +298,19 @@ def _validate_transitions(
         if terminated.get("exitCode") != 0 and policy == "OnFailure":
             continue
         if name in states and states[name].get("terminated") is None:
-            errors.append(field.forbidden(
-                f"status.{kind}[{i}].state", "may not be transitioned to non-terminated state"
-            ))
+            errors.append(
+                field.forbidden(
+                    f"status.{kind}[{i}].state", "may not be transitioned to non-terminated state"
+                )
+            )
 
 
 def _validate_addresses(errors: Errors, status: dict[str, Any]) -> None:
     host_ips = status.get("hostIPs") or []
     if host_ips and status.get("hostIP") != host_ips[0].get("ip"):
-        errors.append(field.invalid("status.hostIPs[0].ip", host_ips[0].get("ip"), "must be equal to `hostIP`"))
+        errors.append(
+            field.invalid("status.hostIPs[0].ip", host_ips[0].get("ip"), "must be equal to `hostIP`")
+        )
     for name in ("podIPs", "hostIPs"):
         addresses = [a.get("ip") or "" for a in status.get(name) or ()]
         problems = False
@@ -286,10 +318,16 @@ def _validate_addresses(errors: Errors, status: dict[str, Any]) -> None:
             if found := checks.ip(address):
                 checks.report(errors, f"status.{name}[{i}]", address, found)
                 problems = True
-        if len(addresses) > 1 and not problems and len({checks.is_ipv6(a) for a in addresses}) != len(addresses):
-            errors.append(field.invalid(
-                f"status.{name}", status[name], "may specify no more than one IP for each IP family"
-            ))
+        if (
+            len(addresses) > 1
+            and not problems
+            and len({checks.is_ipv6(a) for a in addresses}) != len(addresses)
+        ):
+            errors.append(
+                field.invalid(
+                    f"status.{name}", status[name], "may specify no more than one IP for each IP family"
+                )
+            )
 
 
 def validate_ephemeral_containers_update(pod: Object, old: Object) -> list[FieldError]:
@@ -301,14 +339,18 @@ def validate_ephemeral_containers_update(pod: Object, old: Object) -> list[Field
     for container in old["spec"].get("ephemeralContainers") or ():
         name = container.get("name")
         if name not in new:
-            errors.append(field.forbidden(
-                "spec.ephemeralContainers", f'existing ephemeral containers "{name}" may not be removed\n'
-            ))
+            errors.append(
+                field.forbidden(
+                    "spec.ephemeralContainers", f'existing ephemeral containers "{name}" may not be removed\n'
+                )
+            )
         elif not semantically_equal(new[name], container):
-            errors.append(field.forbidden(
-                "spec.ephemeralContainers",
-                f'existing ephemeral containers "{name}" may not be changed\n{_diff(container, new[name])}',
-            ))
+            errors.append(
+                field.forbidden(
+                    "spec.ephemeralContainers",
+                    f'existing ephemeral containers "{name}" may not be changed\n{_diff(container, new[name])}',
+                )
+            )
     return _unique(errors)
 
 

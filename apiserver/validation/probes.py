@@ -29,7 +29,9 @@ def validate_probes(errors: Errors, container: dict[str, Any], grace_period: int
                 _validate_handler(errors, handler, grace_period, f"{path}.lifecycle.{hook}")
         signal = lifecycle.get("stopSignal")
         if signal is not None and not signal.startswith("SIG"):
-            errors.append(field.invalid(f"{path}.lifecycle.stopSignal", signal, "must be a valid signal name"))
+            errors.append(
+                field.invalid(f"{path}.lifecycle.stopSignal", signal, "must be a valid signal name")
+            )
     for kind in ("livenessProbe", "readinessProbe", "startupProbe"):
         probe = container.get(kind)
         if probe is None:
@@ -38,9 +40,11 @@ def validate_probes(errors: Errors, container: dict[str, Any], grace_period: int
         _validate_probe(errors, probe, grace_period, at)
         if kind == "readinessProbe":
             if (seconds := probe.get("terminationGracePeriodSeconds")) is not None:
-                errors.append(field.invalid(
-                    f"{at}.terminationGracePeriodSeconds", seconds, "must not be set for readinessProbes"
-                ))
+                errors.append(
+                    field.invalid(
+                        f"{at}.terminationGracePeriodSeconds", seconds, "must not be set for readinessProbes"
+                    )
+                )
         elif (threshold := probe.get("successThreshold", 1)) != 1:
             errors.append(field.invalid(f"{at}.successThreshold", threshold, "must be 1"))
 
@@ -53,7 +57,9 @@ def _validate_probe(errors: Errors, probe: dict[str, Any], grace_period: int | N
             errors.append(field.invalid(f"{path}.{name}", value, checks.NEGATIVE))
     seconds = probe.get("terminationGracePeriodSeconds")
     if seconds is not None and seconds <= 0:
-        errors.append(field.invalid(f"{path}.terminationGracePeriodSeconds", seconds, "must be greater than 0"))
+        errors.append(
+            field.invalid(f"{path}.terminationGracePeriodSeconds", seconds, "must be greater than 0")
+        )
 
 
 def _validate_handler(errors: Errors, handler: dict[str, Any], grace_period: int | None, path: str) -> None:
@@ -77,9 +83,13 @@ def _validate_handler(errors: Errors, handler: dict[str, Any], grace_period: int
         else:
             seconds = action.get("seconds") or 0
             if grace_period is not None and not 0 <= seconds <= grace_period:
-                errors.append(field.invalid(
-                    at, seconds, f"must be non-negative and less than terminationGracePeriodSeconds ({grace_period})"
-                ))
+                errors.append(
+                    field.invalid(
+                        at,
+                        seconds,
+                        f"must be non-negative and less than terminationGracePeriodSeconds ({grace_period})",
+                    )
+                )
     if not seen:
         errors.append(field.required(path, "must specify a handler type"))
 

@@ -12,19 +12,45 @@ from apimachinery import field, quantity
 from . import checks
 from .checks import Errors
 
-STANDARD_RESOURCES = frozenset({
-    "cpu", "memory", "ephemeral-storage", "storage",
-    "requests.cpu", "requests.memory", "requests.ephemeral-storage", "requests.storage",
-    "limits.cpu", "limits.memory", "limits.ephemeral-storage",
-    "pods", "services", "services.nodeports", "services.loadbalancers", "replicationcontrollers",
-    "resourcequotas", "secrets", "configmaps", "persistentvolumeclaims",
-})
+STANDARD_RESOURCES = frozenset(
+    {
+        "cpu",
+        "memory",
+        "ephemeral-storage",
+        "storage",
+        "requests.cpu",
+        "requests.memory",
+        "requests.ephemeral-storage",
+        "requests.storage",
+        "limits.cpu",
+        "limits.memory",
+        "limits.ephemeral-storage",
+        "pods",
+        "services",
+        "services.nodeports",
+        "services.loadbalancers",
+        "replicationcontrollers",
+        "resourcequotas",
+        "secrets",
+        "configmaps",
+        "persistentvolumeclaims",
+    }
+)
 CONTAINER_RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
 POD_LEVEL_RESOURCES = ("cpu", "hugepages-", "memory")
-_COUNTED = frozenset({
-    "pods", "services", "services.nodeports", "services.loadbalancers", "replicationcontrollers",
-    "resourcequotas", "secrets", "configmaps", "persistentvolumeclaims",
-})
+_COUNTED = frozenset(
+    {
+        "pods",
+        "services",
+        "services.nodeports",
+        "services.loadbalancers",
+        "replicationcontrollers",
+        "resourcequotas",
+        "secrets",
+        "configmaps",
+        "persistentvolumeclaims",
+    }
+)
 _HUGE_PAGES = "hugepages-"
 
 
@@ -41,7 +67,11 @@ def is_native(name: str) -> bool:
 
 def is_extended(name: str) -> bool:
     """Whether the resource is one that a device plugin or an administrator may offer."""
-    return not is_native(name) and not name.startswith("requests.") and not checks.qualified_name(f"requests.{name}")
+    return (
+        not is_native(name)
+        and not name.startswith("requests.")
+        and not checks.qualified_name(f"requests.{name}")
+    )
 
 
 def is_huge_page(name: str) -> bool:
@@ -90,7 +120,12 @@ def validate_quantity(errors: Errors, name: str, value: str, path: str) -> None:
 
 
 def validate_requirements(
-    errors: Errors, requirements: dict[str, Any] | None, claim_names: set[str], path: str, *, pod_level: bool = False
+    errors: Errors,
+    requirements: dict[str, Any] | None,
+    claim_names: set[str],
+    path: str,
+    *,
+    pod_level: bool = False,
 ) -> None:
     """Check the requests, limits and claims of a container (or of a pod)."""
     if not requirements:
@@ -106,15 +141,21 @@ def validate_requirements(
         limit = limits.get(name)
         if limit is None:
             if not is_overcommit_allowed(name):
-                errors.append(field.required(f"{path}.limits", "Limit must be set for non overcommitable resources"))
+                errors.append(
+                    field.required(f"{path}.limits", "Limit must be set for non overcommitable resources")
+                )
         elif limit != value:
             asked, allowed = amount(value), amount(limit)
             if asked != allowed and not is_overcommit_allowed(name):
-                errors.append(field.invalid(f"{path}.requests", value, f"must be equal to {name} limit of {limit}"))
+                errors.append(
+                    field.invalid(f"{path}.requests", value, f"must be equal to {name} limit of {limit}")
+                )
             elif asked > allowed:
-                errors.append(field.invalid(
-                    f"{path}.requests", value, f"must be less than or equal to {name} limit of {limit}"
-                ))
+                errors.append(
+                    field.invalid(
+                        f"{path}.requests", value, f"must be less than or equal to {name} limit of {limit}"
+                    )
+                )
     if any(map(is_huge_page, (*limits, *requests))) and not any(
         name in ("cpu", "memory") for name in (*limits, *requests)
     ):
@@ -122,7 +163,9 @@ def validate_requirements(
     claims = requirements.get("claims")
     if claims:
         if pod_level:
-            errors.append(field.forbidden(f"{path}.claims", "claims cannot be set for Resources at pod-level"))
+            errors.append(
+                field.forbidden(f"{path}.claims", "claims cannot be set for Resources at pod-level")
+            )
         else:
             _validate_claims(errors, claims, claim_names, f"{path}.claims")
 

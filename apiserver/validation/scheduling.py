@@ -53,7 +53,9 @@ def validate_node_selector(errors: Errors, selector: dict[str, Any], path: str) 
     """Check a required node selector: at least one term, each sound."""
     terms = selector.get("nodeSelectorTerms")
     if not terms:
-        errors.append(field.required(f"{path}.nodeSelectorTerms", "must have at least one node selector term"))
+        errors.append(
+            field.required(f"{path}.nodeSelectorTerms", "must have at least one node selector term")
+        )
         return
     for i, term in enumerate(terms):
         _node_selector_term(errors, term, f"{path}.nodeSelectorTerms[{i}]", any_value=False)
@@ -65,17 +67,23 @@ def _node_selector_term(errors: Errors, term: dict[str, Any], path: str, *, any_
         operator, values = requirement.get("operator") or "", requirement.get("values") or []
         if operator in ("In", "NotIn"):
             if not values:
-                errors.append(field.required(f"{at}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
+                errors.append(
+                    field.required(f"{at}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+                )
         elif operator in ("Exists", "DoesNotExist"):
             if values:
-                errors.append(field.forbidden(
-                    f"{at}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                ))
+                errors.append(
+                    field.forbidden(
+                        f"{at}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                    )
+                )
         elif operator in ("Gt", "Lt"):
             if len(values) != 1:
-                errors.append(field.required(
-                    f"{at}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'"
-                ))
+                errors.append(
+                    field.required(
+                        f"{at}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'"
+                    )
+                )
         else:
             errors.append(field.invalid(f"{at}.operator", operator, _NOT_OPERATOR))
         key = requirement.get("key") or ""
@@ -89,9 +97,12 @@ def _node_selector_term(errors: Errors, term: dict[str, Any], path: str, *, any_
         if operator not in ("In", "NotIn"):
             errors.append(field.invalid(f"{at}.operator", operator, _NOT_OPERATOR))
         elif len(values) != 1:
-            errors.append(field.required(
-                f"{at}.values", "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"
-            ))
+            errors.append(
+                field.required(
+                    f"{at}.values",
+                    "must be only one value when `operator` is 'In' or 'NotIn' for node field selector",
+                )
+            )
         key = requirement.get("key") or ""
         if key != "metadata.name":
             errors.append(field.invalid(f"{at}.key", key, "not a valid field selector key"))
@@ -109,15 +120,19 @@ def _pod_affinity_term(errors: Errors, term: dict[str, Any], path: str) -> None:
     match, mismatch = term.get("matchLabelKeys") or [], term.get("mismatchLabelKeys") or []
     for name, keys in (("matchLabelKeys", match), ("mismatchLabelKeys", mismatch)):
         if keys and selector is None:
-            errors.append(field.forbidden(f"{path}.{name}", "must not be specified when labelSelector is not set"))
+            errors.append(
+                field.forbidden(f"{path}.{name}", "must not be specified when labelSelector is not set")
+            )
             continue
         for i, key in enumerate(keys):
             checks.report(errors, f"{path}.{name}[{i}]", key, checks.qualified_name(key))
     for i, key in enumerate(match):
         if key in mismatch:
-            errors.append(field.invalid(
-                f"{path}.matchLabelKeys[{i}]", key, "exists in both matchLabelKeys and mismatchLabelKeys"
-            ))
+            errors.append(
+                field.invalid(
+                    f"{path}.matchLabelKeys[{i}]", key, "exists in both matchLabelKeys and mismatchLabelKeys"
+                )
+            )
     topology_key = term.get("topologyKey") or ""
     if not topology_key:
         errors.append(field.required(f"{path}.topologyKey", "can not be empty"))
@@ -133,22 +148,31 @@ def validate_tolerations(errors: Errors, tolerations: list[dict[str, Any]], path
             if problems := checks.qualified_name(key):
                 checks.report(errors, f"{path}[{i}].key", key, problems)
         elif operator != "Exists":
-            errors.append(field.invalid(
-                f"{path}[{i}].operator", operator,
-                'operator must be Exists when `key` is empty, which means "match all values and all keys"',
-            ))
+            errors.append(
+                field.invalid(
+                    f"{path}[{i}].operator",
+                    operator,
+                    'operator must be Exists when `key` is empty, which means "match all values and all keys"',
+                )
+            )
         if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
-            errors.append(field.invalid(
-                f"{path}[{i}].effect", effect, "effect must be 'NoExecute' when `tolerationSeconds` is set"
-            ))
+            errors.append(
+                field.invalid(
+                    f"{path}[{i}].effect",
+                    effect,
+                    "effect must be 'NoExecute' when `tolerationSeconds` is set",
+                )
+            )
         if operator in ("Equal", ""):
             if problems := checks.label_value(value):
                 errors.append(field.invalid(f"{path}[{i}].operator", value, ";".join(problems)))
         elif operator == "Exists":
             if value:
-                errors.append(field.invalid(
-                    f"{path}[{i}].operator", value, "value must be empty when `operator` is 'Exists'"
-                ))
+                errors.append(
+                    field.invalid(
+                        f"{path}[{i}].operator", value, "value must be empty when `operator` is 'Exists'"
+                    )
+                )
         else:
             errors.append(field.not_supported(f"{path}[{i}].operator", operator, ["Equal", "Exists"]))
         if effect:
@@ -166,9 +190,9 @@ def validate_taints(errors: Errors, taints: list[dict[str, Any]], path: str) -> 
             errors.append(field.invalid(f"{at}.value", value, ";".join(problems)))
         checks.one_of(errors, f"{at}.effect", effect, TAINT_EFFECTS)
         if (key, effect) in seen:
-            errors.append(replace(
-                field.duplicate(at, taint), detail="taints must be unique by key and effect pair"
-            ))
+            errors.append(
+                replace(field.duplicate(at, taint), detail="taints must be unique by key and effect pair")
+            )
         seen.add((key, effect))
 
 
@@ -183,23 +207,28 @@ def validate_topology_spread(errors: Errors, constraints: list[dict[str, Any]], 
         if not topology_key:
             errors.append(field.required(f"{at}.topologyKey", "can not be empty"))
         if action not in ("DoNotSchedule", "ScheduleAnyway"):
-            errors.append(field.not_supported(f"{at}.whenUnsatisfiable", action, ["DoNotSchedule", "ScheduleAnyway"]))
+            errors.append(
+                field.not_supported(f"{at}.whenUnsatisfiable", action, ["DoNotSchedule", "ScheduleAnyway"])
+            )
         if any(
             other.get("topologyKey") == topology_key and other.get("whenUnsatisfiable") == action
             for other in constraints[i + 1 :]
         ):
-            errors.append(field.duplicate(
-                f"{at}.{{topologyKey, whenUnsatisfiable}}", f"{{{topology_key}, {action}}}"
-            ))
+            errors.append(
+                field.duplicate(f"{at}.{{topologyKey, whenUnsatisfiable}}", f"{{{topology_key}, {action}}}")
+            )
         domains = constraint.get("minDomains")
         if domains is not None:
             if domains <= 0:
                 errors.append(field.invalid(f"{at}.minDomains", domains, checks.NOT_POSITIVE))
             if action != "DoNotSchedule":
-                errors.append(field.invalid(
-                    f"{at}.minDomains", domains,
-                    f"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {action}",
-                ))
+                errors.append(
+                    field.invalid(
+                        f"{at}.minDomains",
+                        domains,
+                        f"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {action}",
+                    )
+                )
         for name in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
             policy = constraint.get(name)
             if policy is not None and policy not in ("Honor", "Ignore"):
@@ -217,7 +246,9 @@ def _match_label_keys(errors: Errors, keys: list[str], selector: dict[str, Any] 
     for i, key in enumerate(keys):
         checks.report(errors, f"{path}[{i}]", key, checks.qualified_name(key))
         if key in ((selector or {}).get("matchLabels") or ()):
-            errors.append(field.invalid(f"{path}[{i}]", key, "exists in both matchLabelKeys and labelSelector"))
+            errors.append(
+                field.invalid(f"{path}[{i}]", key, "exists in both matchLabelKeys and labelSelector")
+            )
 
 
 def validate_scheduling_gates(errors: Errors, gates: list[dict[str, Any]], path: str) -> None:

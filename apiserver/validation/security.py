@@ -33,10 +33,13 @@ def validate_pod_security_context(errors: Errors, spec: dict[str, Any], path: st
             if spec.get(name):
                 errors.append(field.forbidden(f"{path}.{at}", "when `pod.Spec.HostUsers` is false"))
     if spec.get("shareProcessNamespace") and spec.get("hostPID"):
-        errors.append(field.invalid(
-            f"{path}.securityContext.shareProcessNamespace", True,
-            "ShareProcessNamespace and HostPID cannot both be enabled",
-        ))
+        errors.append(
+            field.invalid(
+                f"{path}.securityContext.shareProcessNamespace",
+                True,
+                "ShareProcessNamespace and HostPID cannot both be enabled",
+            )
+        )
     context = spec.get("securityContext")
     if not context:
         return
@@ -56,7 +59,9 @@ def validate_pod_security_context(errors: Errors, spec: dict[str, Any], path: st
     _optional(errors, context, "seLinuxChangePolicy", ("MountOption", "Recursive"), path)
 
 
-def _optional(errors: Errors, context: dict[str, Any], name: str, supported: tuple[str, ...], path: str) -> None:
+def _optional(
+    errors: Errors, context: dict[str, Any], name: str, supported: tuple[str, ...], path: str
+) -> None:
     value = context.get(name)
     if value is not None and value not in supported:
         errors.append(field.not_supported(f"{path}.{name}", value, list(supported)))
@@ -70,9 +75,13 @@ def _validate_sysctls(errors: Errors, sysctls: list[dict[str, Any]], spec: dict[
         if not name:
             errors.append(field.required(at))
         elif len(name) > _SYSCTL_MAX_LENGTH or not _SYSCTL.match(name):
-            errors.append(field.invalid(
-                at, name, f"must have at most {_SYSCTL_MAX_LENGTH} characters and match regex {_SYSCTL_PATTERN}"
-            ))
+            errors.append(
+                field.invalid(
+                    at,
+                    name,
+                    f"must have at most {_SYSCTL_MAX_LENGTH} characters and match regex {_SYSCTL_PATTERN}",
+                )
+            )
         elif name in seen:
             errors.append(field.duplicate(at, name))
         seen.add(name)
@@ -93,13 +102,17 @@ def _validate_seccomp(errors: Errors, profile: dict[str, Any] | None, path: str)
         errors.append(field.not_supported(f"{path}.type", kind, list(_PROFILES)))
     if kind == "Localhost":
         if local is None:
-            errors.append(field.required(f"{path}.localhostProfile", "must be set when seccomp type is Localhost"))
+            errors.append(
+                field.required(f"{path}.localhostProfile", "must be set when seccomp type is Localhost")
+            )
         else:
             local_descending_path(errors, local, f"{path}.localhostProfile")
     elif local is not None:
-        errors.append(field.invalid(
-            f"{path}.localhostProfile", profile, "can only be set when seccomp type is Localhost"
-        ))
+        errors.append(
+            field.invalid(
+                f"{path}.localhostProfile", profile, "can only be set when seccomp type is Localhost"
+            )
+        )
 
 
 def _validate_app_armor(errors: Errors, profile: dict[str, Any] | None, path: str) -> None:
@@ -135,17 +148,23 @@ def validate_container_security_context(
         if proc_mount not in ("Default", "Unmasked"):
             errors.append(field.not_supported(f"{path}.procMount", proc_mount, ["Default", "Unmasked"]))
         if host_users and proc_mount == "Unmasked":
-            errors.append(field.invalid(
-                f"{path}.procMount", proc_mount, "`hostUsers` must be false to use `Unmasked`"
-            ))
+            errors.append(
+                field.invalid(f"{path}.procMount", proc_mount, "`hostUsers` must be false to use `Unmasked`")
+            )
     _validate_seccomp(errors, context.get("seccompProfile"), f"{path}.seccompProfile")
     if context.get("allowPrivilegeEscalation") is False:
         if context.get("privileged"):
-            errors.append(field.invalid(
-                path, context, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-            ))
+            errors.append(
+                field.invalid(
+                    path, context, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
+                )
+            )
         if "CAP_SYS_ADMIN" in ((context.get("capabilities") or {}).get("add") or ()):
-            errors.append(field.invalid(
-                path, context, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
-            ))
+            errors.append(
+                field.invalid(
+                    path,
+                    context,
+                    "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN",
+                )
+            )
     _validate_app_armor(errors, context.get("appArmorProfile"), f"{path}.appArmorProfile")

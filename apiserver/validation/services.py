@@ -52,7 +52,9 @@ def validate_service(service: Object) -> list[FieldError]:
         errors.append(field.required("spec.ports"))
     if kind in ("LoadBalancer", "NodePort"):
         if headless:
-            errors.append(field.invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services"))
+            errors.append(
+                field.invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services")
+            )
     elif kind == "ExternalName":
         _validate_external_name(errors, spec)
     names: set[str] = set()
@@ -86,7 +88,9 @@ def _validate_external_name(errors: Errors, spec: dict[str, Any]) -> None:
         checks.report(errors, "spec.externalName", name, checks.subdomain(name))
 
 
-def _validate_port(errors: Errors, port: dict[str, Any], require_name: bool, names: set[str], path: str) -> None:
+def _validate_port(
+    errors: Errors, port: dict[str, Any], require_name: bool, names: set[str], path: str
+) -> None:
     name = port.get("name") or ""
     if name:
         checks.report(errors, f"{path}.name", name, checks.label(name))
@@ -118,10 +122,13 @@ def _validate_affinity(errors: Errors, spec: dict[str, Any]) -> None:
         elif seconds is None:
             errors.append(field.required(f"{path}.clientIP.timeoutSeconds", detail))
         elif not 0 < seconds <= _MAX_AFFINITY_SECONDS:
-            errors.append(field.invalid(
-                f"{path}.clientIP.timeoutSeconds", seconds,
-                f"must be greater than 0 and less than {_MAX_AFFINITY_SECONDS}",
-            ))
+            errors.append(
+                field.invalid(
+                    f"{path}.clientIP.timeoutSeconds",
+                    seconds,
+                    f"must be greater than 0 and less than {_MAX_AFFINITY_SECONDS}",
+                )
+            )
     elif affinity == "None" and config is not None:
         errors.append(field.forbidden(path, "must not be set when session affinity is None"))
 
@@ -164,18 +171,20 @@ def validate_cluster_ips(errors: Errors, spec: dict[str, Any]) -> None:
         errors.append(field.invalid(path, addresses, "may specify no more than one IP for each IP family"))
     for i, (address, family) in enumerate(zip(addresses, families, strict=False)):
         if family in _FAMILIES and (family == "IPv6") != checks.is_ipv6(address):
-            errors.append(field.invalid(
-                f"{path}[{i}]", address, f"expected an {family} value as indicated by `ipFamilies[{i}]`"
-            ))
+            errors.append(
+                field.invalid(
+                    f"{path}[{i}]", address, f"expected an {family} value as indicated by `ipFamilies[{i}]`"
+                )
+            )
 
 
 def _validate_port_uniqueness(errors: Errors, kind: str, ports: list[dict[str, Any]]) -> None:
     if kind == "ClusterIP":
         for i, port in enumerate(ports):
             if port.get("nodePort"):
-                errors.append(field.forbidden(
-                    f"spec.ports[{i}].nodePort", "may not be used when `type` is 'ClusterIP'"
-                ))
+                errors.append(
+                    field.forbidden(f"spec.ports[{i}].nodePort", "may not be used when `type` is 'ClusterIP'")
+                )
     node_ports: set[tuple[Any, Any]] = set()
     for i, port in enumerate(ports):
         key = (port.get("protocol"), port.get("nodePort"))
@@ -187,7 +196,9 @@ def _validate_port_uniqueness(errors: Errors, kind: str, ports: list[dict[str, A
     for i, port in enumerate(ports):
         key = (port.get("protocol"), port.get("port"))
         if key in numbers:
-            errors.append(field.duplicate(f"spec.ports[{i}]", {"protocol": key[0], "port": key[1], "targetPort": 0}))
+            errors.append(
+                field.duplicate(f"spec.ports[{i}]", {"protocol": key[0], "port": key[1], "targetPort": 0})
+            )
         numbers.add(key)
 
 
@@ -199,7 +210,9 @@ def _validate_load_balancer(errors: Errors, service: Object, spec: dict[str, Any
         if not is_load_balancer:
             errors.append(field.forbidden("spec.LoadBalancerSourceRanges", _ONLY_LOAD_BALANCER))
         for i, value in enumerate(ranges):
-            checks.report(errors, f"spec.LoadBalancerSourceRanges[{i}]", value.strip(), checks.cidr(value.strip()))
+            checks.report(
+                errors, f"spec.LoadBalancerSourceRanges[{i}]", value.strip(), checks.cidr(value.strip())
+            )
     elif annotation is not None:
         path = f"metadata.annotations[{_SOURCE_RANGES}]"
         if not is_load_balancer:
@@ -215,7 +228,10 @@ def _validate_load_balancer(errors: Errors, service: Object, spec: dict[str, Any
     if load_balancer_class is not None:
         if is_load_balancer:
             checks.report(
-                errors, "spec.loadBalancerClass", load_balancer_class, checks.qualified_name(load_balancer_class)
+                errors,
+                "spec.loadBalancerClass",
+                load_balancer_class,
+                checks.qualified_name(load_balancer_class),
             )
         else:
             errors.append(field.forbidden("spec.loadBalancerClass", _ONLY_LOAD_BALANCER))
@@ -226,9 +242,11 @@ def _validate_traffic_policies(errors: Errors, spec: dict[str, Any], kind: str) 
     if is_externally_accessible(spec):
         checks.one_of(errors, "spec.externalTrafficPolicy", external, _TRAFFIC_POLICIES)
     elif external:
-        errors.append(field.invalid(
-            "spec.externalTrafficPolicy", external, "may only be set for externally-accessible services"
-        ))
+        errors.append(
+            field.invalid(
+                "spec.externalTrafficPolicy", external, "may only be set for externally-accessible services"
+            )
+        )
     health_port = spec.get("healthCheckNodePort") or 0
     if needs_health_check(spec):
         if not health_port:
@@ -236,10 +254,13 @@ def _validate_traffic_policies(errors: Errors, spec: dict[str, Any], kind: str) 
         else:
             checks.port(errors, "spec.healthCheckNodePort", health_port)
     elif health_port:
-        errors.append(field.invalid(
-            "spec.healthCheckNodePort", health_port,
-            "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
-        ))
+        errors.append(
+            field.invalid(
+                "spec.healthCheckNodePort",
+                health_port,
+                "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+            )
+        )
     internal = spec.get("internalTrafficPolicy")
     if internal is None:
         if kind in ("NodePort", "LoadBalancer", "ClusterIP"):
@@ -274,11 +295,21 @@ def _validate_addresses_kept(errors: Errors, new: dict[str, Any], old: dict[str,
     policy = new.get("ipFamilyPolicy")
     if not (headless and was_headless):
         _validate_kept(
-            errors, new.get("clusterIPs") or [], old.get("clusterIPs") or [], policy, "clusterIP", "spec.clusterIPs"
+            errors,
+            new.get("clusterIPs") or [],
+            old.get("clusterIPs") or [],
+            policy,
+            "clusterIP",
+            "spec.clusterIPs",
         )
     if not headless and not was_headless:
         _validate_kept(
-            errors, new.get("ipFamilies") or [], old.get("ipFamilies") or [], policy, "ipFamily", "spec.ipFamilies"
+            errors,
+            new.get("ipFamilies") or [],
+            old.get("ipFamilies") or [],
+            policy,
+            "ipFamily",
+            "spec.ipFamilies",
         )
 
 
@@ -296,9 +327,13 @@ def _validate_kept(
     if new and old and new[0] != old[0]:
         errors.append(field.invalid(f"{path}[0]", new, _FIXED))
     if len(old) > len(new) == 1 and policy != "SingleStack":
-        errors.append(field.invalid(
-            "spec.ipFamilyPolicy", policy, f"must be set to 'SingleStack' when releasing the secondary {word}"
-        ))
+        errors.append(
+            field.invalid(
+                "spec.ipFamilyPolicy",
+                policy,
+                f"must be set to 'SingleStack' when releasing the secondary {word}",
+            )
+        )
 
 
 def validate_service_status_update(service: Object, old: Object) -> list[FieldError]:

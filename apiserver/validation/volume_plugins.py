@@ -70,15 +70,19 @@ def validate_plugin(errors: Errors, kind: str, source: dict[str, Any], path: str
         for key in source.get("options") or ():
             owner = "." + key.partition("/")[0].lower() if "/" in key else "." + key.lower()
             if owner.endswith((".kubernetes.io", ".k8s.io")):
-                errors.append(field.invalid(
-                    f"{path}.options[{key}]", key, "kubernetes.io and k8s.io namespaces are reserved"
-                ))
+                errors.append(
+                    field.invalid(
+                        f"{path}.options[{key}]", key, "kubernetes.io and k8s.io namespaces are reserved"
+                    )
+                )
 
 
 def _iscsi(errors: Errors, source: dict[str, Any], path: str) -> None:
     iqn = source.get("iqn")
     if iqn and not iqn.startswith(("iqn", "eui", "naa")):
-        errors.append(field.invalid(f"{path}.iqn", iqn, "must be valid format starting with iqn, eui, or naa"))
+        errors.append(
+            field.invalid(f"{path}.iqn", iqn, "must be valid format starting with iqn, eui, or naa")
+        )
     if not 0 <= (source.get("lun") or 0) <= 255:
         errors.append(field.invalid(f"{path}.lun", source.get("lun"), _LUN_RANGE))
     if (source.get("chapAuthDiscovery") or source.get("chapAuthSession")) and source.get("secretRef") is None:
@@ -88,13 +92,15 @@ def _iscsi(errors: Errors, source: dict[str, Any], path: str) -> None:
 def _fibre_channel(errors: Errors, source: dict[str, Any], path: str) -> None:
     targets, wwids = source.get("targetWWNs"), source.get("wwids")
     if not targets and not wwids:
-        errors.append(field.required(
-            f"{path}.targetWWNs", "must specify either targetWWNs or wwids, but not both"
-        ))
+        errors.append(
+            field.required(f"{path}.targetWWNs", "must specify either targetWWNs or wwids, but not both")
+        )
     if targets and wwids:
-        errors.append(field.invalid(
-            f"{path}.targetWWNs", targets, "targetWWNs and wwids can not be specified simultaneously"
-        ))
+        errors.append(
+            field.invalid(
+                f"{path}.targetWWNs", targets, "targetWWNs and wwids can not be specified simultaneously"
+            )
+        )
     if targets:
         lun = source.get("lun")
         if lun is None:

@@ -20,7 +20,14 @@ Source = dict[str, Any]
 _valid = Remembered()
 _ONE_TYPE = "may not specify more than 1 volume type"
 HOST_PATH_TYPES = (
-    "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket",
+    "",
+    "BlockDevice",
+    "CharDevice",
+    "Directory",
+    "DirectoryOrCreate",
+    "File",
+    "FileOrCreate",
+    "Socket",
 )
 
 
@@ -41,11 +48,17 @@ def validate_volumes(errors: Errors, volumes: list[Source], pod_name: str, path:
             errors.append(field.duplicate(f"{at}.name", name))
         if len(errors) == before:
             by_name[name] = volume
-        if created_claims and (claim := volume.get("persistentVolumeClaim") or {}).get("claimName") in created_claims:
-            errors.append(field.invalid(
-                f"{at}.persistentVolumeClaim.claimName", claim["claimName"],
-                "must not reference a PVC that gets created for an ephemeral volume",
-            ))
+        if (
+            created_claims
+            and (claim := volume.get("persistentVolumeClaim") or {}).get("claimName") in created_claims
+        ):
+            errors.append(
+                field.invalid(
+                    f"{at}.persistentVolumeClaim.claimName",
+                    claim["claimName"],
+                    "must not reference a PVC that gets created for an ephemeral volume",
+                )
+            )
     return by_name
 
 
@@ -77,7 +90,9 @@ def _validate_source(errors: Errors, volume: Source, name: str, pod_name: str, p
 def _empty_dir(errors: Errors, source: Source, path: str) -> None:
     limit = source.get("sizeLimit")
     if limit is not None and amount(limit) < 0:
-        errors.append(field.forbidden(f"{path}.sizeLimit", "SizeLimit field must be a valid resource quantity"))
+        errors.append(
+            field.forbidden(f"{path}.sizeLimit", "SizeLimit field must be a valid resource quantity")
+        )
 
 
 def _host_path(errors: Errors, source: Source, path: str) -> None:
@@ -118,9 +133,11 @@ def _downward_file(errors: Errors, item: Source, path: str) -> None:
     if item.get("fieldRef") is not None:
         validate_field_ref(errors, item["fieldRef"], VOLUME_FIELD_PATHS, f"{path}.fieldRef")
         if item.get("resourceFieldRef") is not None:
-            errors.append(field.invalid(
-                path, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"
-            ))
+            errors.append(
+                field.invalid(
+                    path, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"
+                )
+            )
     elif item.get("resourceFieldRef") is not None:
         validate_resource_field_ref(errors, item["resourceFieldRef"], f"{path}.resourceFieldRef", volume=True)
     else:
@@ -198,13 +215,17 @@ def _projected(errors: Errors, source: Source, path: str) -> None:
 def _token(errors: Errors, token: Source, path: str, volume_path: str) -> None:
     seconds = token.get("expirationSeconds") or 0
     if seconds < 600:
-        errors.append(field.invalid(
-            f"{path}.expirationSeconds", seconds, "may not specify a duration less than 10 minutes"
-        ))
+        errors.append(
+            field.invalid(
+                f"{path}.expirationSeconds", seconds, "may not specify a duration less than 10 minutes"
+            )
+        )
     if seconds > 1 << 32:
-        errors.append(field.invalid(
-            f"{path}.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds"
-        ))
+        errors.append(
+            field.invalid(
+                f"{path}.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds"
+            )
+        )
     if not token.get("path"):
         errors.append(field.required(f"{volume_path}.path"))
     else:
@@ -219,9 +240,13 @@ def _trust_bundle(errors: Errors, bundle: Source, path: str) -> None:
         if not name:
             errors.append(field.required(f"{path}.name", "must be a valid object name"))
         if bundle.get("labelSelector") is not None:
-            errors.append(field.invalid(
-                f"{path}.labelSelector", bundle["labelSelector"], "labelSelector must be unset if name is specified"
-            ))
+            errors.append(
+                field.invalid(
+                    f"{path}.labelSelector",
+                    bundle["labelSelector"],
+                    "labelSelector must be unset if name is specified",
+                )
+            )
     elif signer is not None:
         if not signer:
             errors.append(field.required(f"{path}.signerName", "must be a valid signer name"))
@@ -247,7 +272,11 @@ _VALIDATORS: dict[str, Callable[[Errors, Source, str], None]] = {
 
 
 def validate_mounts(
-    errors: Errors, mounts: list[Source], devices: list[Source], volumes: dict[str, Source], privileged: bool,
+    errors: Errors,
+    mounts: list[Source],
+    devices: list[Source],
+    volumes: dict[str, Source],
+    privileged: bool,
     path: str,
 ) -> None:
     """Check a container's volumeMounts against the volumes of its pod and against its volumeDevices."""
@@ -265,11 +294,17 @@ def validate_mounts(
         seen.add(mount_path)
         if devices:
             if any(d.get("name") == name for d in devices):
-                errors.append(field.invalid(f"{path}[{i}].name", name, "must not already exist in volumeDevices"))
+                errors.append(
+                    field.invalid(f"{path}[{i}].name", name, "must not already exist in volumeDevices")
+                )
             if any(d.get("devicePath") == mount_path for d in devices):
-                errors.append(field.invalid(
-                    f"{path}[{i}].mountPath", mount_path, "must not already exist as a path in volumeDevices"
-                ))
+                errors.append(
+                    field.invalid(
+                        f"{path}[{i}].mountPath",
+                        mount_path,
+                        "must not already exist as a path in volumeDevices",
+                    )
+                )
         if len(mount) > 2:
             _validate_mount_options(errors, mount, volumes.get(name, {}), privileged, path, i)
 
@@ -279,14 +314,18 @@ def _validate_mount_options(
 ) -> None:
     sub_path, expression = mount.get("subPath"), mount.get("subPathExpr")
     if expression and "image" in volume:
-        errors.append(field.invalid(f"{path}[{i}].subPathExpr", expression, "not allowed in image volume sources"))
+        errors.append(
+            field.invalid(f"{path}[{i}].subPathExpr", expression, "not allowed in image volume sources")
+        )
     if sub_path:
         local_descending_path(errors, sub_path, f"{path}.subPath")
     if expression:
         if sub_path:
-            errors.append(field.invalid(
-                f"{path}[{i}].subPathExpr", expression, "subPathExpr and subPath are mutually exclusive"
-            ))
+            errors.append(
+                field.invalid(
+                    f"{path}[{i}].subPathExpr", expression, "subPathExpr and subPath are mutually exclusive"
+                )
+            )
         local_descending_path(errors, expression, f"{path}.subPathExpr")
     propagation = mount.get("mountPropagation")
     if propagation is not None:
@@ -294,23 +333,29 @@ def _validate_mount_options(
         if propagation not in supported:
             errors.append(field.not_supported(f"{path}.mountPropagation", propagation, list(supported)))
         if propagation == "Bidirectional" and not privileged:
-            errors.append(field.forbidden(
-                f"{path}.mountPropagation",
-                "Bidirectional mount propagation is available only to privileged containers",
-            ))
+            errors.append(
+                field.forbidden(
+                    f"{path}.mountPropagation",
+                    "Bidirectional mount propagation is available only to privileged containers",
+                )
+            )
     recursive = mount.get("recursiveReadOnly")
     if recursive in ("Enabled", "IfPossible"):
         if not mount.get("readOnly"):
-            errors.append(field.forbidden(f"{path}.recursiveReadOnly", "may only be specified when readOnly is true"))
+            errors.append(
+                field.forbidden(f"{path}.recursiveReadOnly", "may only be specified when readOnly is true")
+            )
         if propagation not in (None, "None"):
-            errors.append(field.forbidden(
-                f"{path}.recursiveReadOnly",
-                "may only be specified when mountPropagation is None or not specified",
-            ))
+            errors.append(
+                field.forbidden(
+                    f"{path}.recursiveReadOnly",
+                    "may only be specified when mountPropagation is None or not specified",
+                )
+            )
     elif recursive not in (None, "Disabled"):
-        errors.append(field.not_supported(
-            f"{path}.recursiveReadOnly", recursive, ["Disabled", "Enabled", "IfPossible"]
-        ))
+        errors.append(
+            field.not_supported(f"{path}.recursiveReadOnly", recursive, ["Disabled", "Enabled", "IfPossible"])
+        )
 
 
 def validate_devices(
@@ -330,10 +375,13 @@ def validate_devices(
         if volume is None:
             errors.append(field.not_found(f"{at}.name", name))
         elif "persistentVolumeClaim" not in volume and "ephemeral" not in volume:
-            errors.append(field.invalid(
-                f"{at}.name", name,
-                "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode",
-            ))
+            errors.append(
+                field.invalid(
+                    f"{at}.name",
+                    name,
+                    "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode",
+                )
+            )
         if not device_path:
             errors.append(field.required(f"{at}.devicePath"))
         if device_path in paths:
@@ -344,7 +392,9 @@ def validate_devices(
         if any(m.get("name") == name for m in mounts):
             errors.append(field.invalid(f"{at}.name", name, "must not already exist in volumeMounts"))
         if any(m.get("mountPath") == device_path for m in mounts):
-            errors.append(field.invalid(
-                f"{at}.devicePath", device_path, "must not already exist as a path in volumeMounts"
-            ))
+            errors.append(
+                field.invalid(
+                    f"{at}.devicePath", device_path, "must not already exist as a path in volumeMounts"
+                )
+            )
         names.add(name)

@@ -15,8 +15,14 @@ from .meta import validate_label_selector, validate_object_meta, validate_object
 from .pods import validate_pod_template
 
 _PERCENT = re.compile(r"[0-9]+%\Z")
-_STATUS_COUNTS = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas",
-                  "observedGeneration")
+_STATUS_COUNTS = (
+    "replicas",
+    "updatedReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "unavailableReplicas",
+    "observedGeneration",
+)
 
 
 def validate_selector_and_template(errors: Errors, spec: dict[str, Any], path: str = "spec") -> None:
@@ -30,7 +36,9 @@ def validate_selector_and_template(errors: Errors, spec: dict[str, Any], path: s
         validate_label_selector(errors, selector, f"{path}.selector")
         sound = len(errors) == before
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-            errors.append(field.invalid(f"{path}.selector", selector, "empty selector is invalid for deployment"))
+            errors.append(
+                field.invalid(f"{path}.selector", selector, "empty selector is invalid for deployment")
+            )
     template = spec.get("template")
     if template is None:
         errors.append(field.required(f"{path}.template"))
@@ -38,9 +46,13 @@ def validate_selector_and_template(errors: Errors, spec: dict[str, Any], path: s
     labels = (template.get("metadata") or {}).get("labels") or {}
     # No selector at all selects nothing, an empty one everything.
     if selector is None or (sound and selector and not LabelSelector.from_object(selector).matches(labels)):
-        errors.append(field.invalid(
-            f"{path}.template.metadata.labels", labels or None, "`selector` does not match template `labels`"
-        ))
+        errors.append(
+            field.invalid(
+                f"{path}.template.metadata.labels",
+                labels or None,
+                "`selector` does not match template `labels`",
+            )
+        )
     errors.extend(validate_pod_template(template, f"{path}.template"))
 
 
@@ -52,9 +64,11 @@ def validate_always_restarts(
     if pod.get("restartPolicy") not in (None, "", "Always"):
         errors.append(field.not_supported(f"{path}.spec.restartPolicy", pod["restartPolicy"], ["Always"]))
     if pod.get("activeDeadlineSeconds") is not None:
-        errors.append(field.forbidden(
-            f"{path}.spec.activeDeadlineSeconds", f"activeDeadlineSeconds in {kind} is not Supported"
-        ))
+        errors.append(
+            field.forbidden(
+                f"{path}.spec.activeDeadlineSeconds", f"activeDeadlineSeconds in {kind} is not Supported"
+            )
+        )
 
 
 def validate_int_or_percent(errors: Errors, value: Any, path: str) -> None:
@@ -93,32 +107,36 @@ def _validate_deployment_spec(errors: Errors, spec: dict[str, Any]) -> None:
     if deadline is not None:
         checks.non_negative(errors, "spec.progressDeadlineSeconds", deadline)
         if deadline <= (spec.get("minReadySeconds") or 0):
-            errors.append(field.invalid(
-                "spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"
-            ))
+            errors.append(
+                field.invalid(
+                    "spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"
+                )
+            )
 
 
 def _validate_strategy(errors: Errors, strategy: dict[str, Any], path: str) -> None:
     kind, rolling = strategy.get("type") or "", strategy.get("rollingUpdate")
     if kind == "Recreate":
         if rolling is not None:
-            errors.append(field.forbidden(
-                f"{path}.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'"
-            ))
+            errors.append(
+                field.forbidden(
+                    f"{path}.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'"
+                )
+            )
     elif kind == "RollingUpdate":
         if rolling is None:
-            errors.append(field.required(
-                f"{path}.rollingUpdate", "this should be defaulted and never be nil"
-            ))
+            errors.append(
+                field.required(f"{path}.rollingUpdate", "this should be defaulted and never be nil")
+            )
             return
         unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
         at = f"{path}.rollingUpdate"
         validate_int_or_percent(errors, unavailable, f"{at}.maxUnavailable")
         validate_int_or_percent(errors, surge, f"{at}.maxSurge")
         if _zero(unavailable) and _zero(surge):
-            errors.append(field.invalid(
-                f"{at}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0"
-            ))
+            errors.append(
+                field.invalid(f"{at}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
+            )
         is_not_more_than_100_percent(errors, unavailable, f"{at}.maxUnavailable")
     else:
         errors.append(field.not_supported(path, strategy, ["Recreate", "RollingUpdate"]))
@@ -155,7 +173,9 @@ def _validate_not_more(errors: Errors, status: dict[str, Any], counts: tuple[str
             errors.append(field.invalid(f"status.{name}", count, "cannot be greater than status.replicas"))
     available = status.get("availableReplicas") or 0
     if available > ready:
-        errors.append(field.invalid("status.availableReplicas", available, "cannot be greater than readyReplicas"))
+        errors.append(
+            field.invalid("status.availableReplicas", available, "cannot be greater than readyReplicas")
+        )
 
 
 def validate_replica_set(replica_set: Object) -> list[FieldError]:
@@ -176,7 +196,9 @@ def validate_replica_set_update(replica_set: Object, old: Object) -> list[FieldE
     """Check an update of a ReplicaSet: its selector stays."""
     errors = validate_object_meta_update(replica_set, old)
     _validate_replica_set_spec(errors, replica_set["spec"])
-    checks.immutable(errors, "spec.selector", replica_set["spec"].get("selector"), old["spec"].get("selector"))
+    checks.immutable(
+        errors, "spec.selector", replica_set["spec"].get("selector"), old["spec"].get("selector")
+    )
     return errors
 
 
@@ -184,7 +206,13 @@ def validate_replica_set_status_update(replica_set: Object, old: Object) -> list
     """Check an update of a ReplicaSet's status: counts that add up."""
     errors = validate_object_meta_update(replica_set, old)
     status = replica_set.get("status") or {}
-    for name in ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration"):
+    for name in (
+        "replicas",
+        "fullyLabeledReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "observedGeneration",
+    ):
         checks.non_negative(errors, f"status.{name}", status.get(name))
     _validate_not_more(errors, status, ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"))
     return errors

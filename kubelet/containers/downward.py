@@ -65,7 +65,9 @@ def field_value(pod: Object, path: str, facts: PodFacts) -> str:
 
 def format_map(values: Mapping[str, str] | None) -> str:
     """Labels or annotations as `key="escaped value"` lines, sorted."""
-    return "\n".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in sorted((values or {}).items()))
+    return "\n".join(
+        f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in sorted((values or {}).items())
+    )
 
 
 def resource_value(

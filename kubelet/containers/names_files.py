@@ -92,7 +92,9 @@ def hosts_file(pod: Object, pod_ips: Sequence[str], cluster_domain: str, node_ho
     aliases = pod["spec"].get("hostAliases") or ()
     if aliases:
         text += "\n# Entries added by HostAliases.\n"
-        text += "".join(f"{alias['ip']}\t" + "\t".join(alias.get("hostnames") or ()) + "\n" for alias in aliases)
+        text += "".join(
+            f"{alias['ip']}\t" + "\t".join(alias.get("hostnames") or ()) + "\n" for alias in aliases
+        )
     return text
 
 
@@ -105,7 +107,11 @@ def resolver(pod: Object, node: Resolver, cluster_dns: Sequence[str], cluster_do
     if policy == "None":
         base = Resolver()
     elif policy in ("ClusterFirst", "ClusterFirstWithHostNet") and cluster_dns:
-        own = (f"{pod['metadata']['namespace']}.svc.{cluster_domain}", f"svc.{cluster_domain}", cluster_domain)
+        own = (
+            f"{pod['metadata']['namespace']}.svc.{cluster_domain}",
+            f"svc.{cluster_domain}",
+            cluster_domain,
+        )
         base = Resolver(tuple(cluster_dns), (*own, *node.searches), ("ndots:5",))
     else:
         base = node

@@ -80,9 +80,7 @@ def oom_score(pod: Object, container: Object, qos: QoS, memory_capacity: int) ->
     return min(BEST_EFFORT_OOM_SCORE - 1, max(1000 + GUARANTEED_OOM_SCORE, score))
 
 
-def container_resources(
-    pod: Object, container: Object, memory_capacity: int, parent: str
-) -> Resources:
+def container_resources(pod: Object, container: Object, memory_capacity: int, parent: str) -> Resources:
     """The cgroup values of one container. A limit without a request counts as the request."""
     resources = container.get("resources") or {}
     requests, limits = resources.get("requests") or {}, resources.get("limits") or {}

@@ -39,7 +39,10 @@ class ImageManager:
 
     async def ensure(self, pod: Object, container: Object, secrets: Iterable[Object], event: Event) -> Image:
         """The image, pulled if need be. Raises ImageFailed, RuntimeUnavailable."""
-        reference, policy = container["image"], container.get("imagePullPolicy") or _default_policy(container["image"])
+        reference, policy = (
+            container["image"],
+            container.get("imagePullPolicy") or _default_policy(container["image"]),
+        )
         now = time.time()
         try:
             present = await self._runtime.image(reference)

@@ -62,7 +62,9 @@ class NodeKeeper:
         self._last: Object | None = None
         self._wake = asyncio.Event()
         self.memory, _ = machine.memory_bytes()
-        self.capacity = status.capacity(machine.cpus(), self.memory, machine.disk(root).capacity, config.maxPods)
+        self.capacity = status.capacity(
+            machine.cpus(), self.memory, machine.disk(root).capacity, config.maxPods
+        )
         reserved = (config.systemReserved, config.kubeReserved)
         self.allocatable = status.allocatable(self.capacity, reserved, config.evictionHard)
 
@@ -157,7 +159,11 @@ class NodeKeeper:
             return
         self._announce(self._last or {}, fresh)
         answer = await self._client.patch(
-            NODES, self.name, {"status": _patch(self._last or {}, fresh)}, patch_type="strategic", subresource="status"
+            NODES,
+            self.name,
+            {"status": _patch(self._last or {}, fresh)},
+            patch_type="strategic",
+            subresource="status",
         )
         self._sent_at = time.monotonic()
         self._take(answer)
@@ -173,7 +179,9 @@ class NodeKeeper:
                 reason = "NodeReady" if value == "True" else "NodeNotReady"
             else:
                 reason = one["reason"].replace("Kubelet", "Node")
-            self._recorder.event(self._reference(), "Normal", reason, f"Node {self.name} status is now: {reason}")
+            self._recorder.event(
+                self._reference(), "Normal", reason, f"Node {self.name} status is now: {reason}"
+            )
 
     async def _status(self, old: Object | None) -> Object:
         try:

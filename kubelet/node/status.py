@@ -135,7 +135,10 @@ def _conditions(facts: Facts) -> list[Object]:
 
 def _images(images: Sequence[Image]) -> list[Object]:
     largest = sorted(images, key=lambda image: image.size, reverse=True)[:MAX_IMAGES]
-    shown = ({"names": [*image.digests, *image.tags][:MAX_IMAGE_NAMES], "sizeBytes": image.size} for image in largest)
+    shown = (
+        {"names": [*image.digests, *image.tags][:MAX_IMAGE_NAMES], "sizeBytes": image.size}
+        for image in largest
+    )
     return [one for one in shown if one["names"]]
 
 

@@ -77,7 +77,12 @@ class PodExecutor:
         return PodPaths(self._services.root, self.uid)
 
     def event(
-        self, type_: Literal["Normal", "Warning"], reason: str, message: str, container: str = "", kind: str = ""
+        self,
+        type_: Literal["Normal", "Warning"],
+        reason: str,
+        message: str,
+        container: str = "",
+        kind: str = "",
     ) -> None:
         """An event about the pod or one of its containers."""
         reference = object_reference(self.pod)
@@ -171,7 +176,9 @@ class PodExecutor:
         network = "none"
         if host_network(self.pod):
             if services.host_network is None:
-                text = "host network is not possible here: the engine cannot reach the node's network namespace"
+                text = (
+                    "host network is not possible here: the engine cannot reach the node's network namespace"
+                )
                 self.event("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {text}")
                 raise ActionFailed(text, time.time() + 60.0)
             network = services.host_network

@@ -113,7 +113,9 @@ class Builder:
         fixed = {one["name"] for one in self.pod["spec"].get("volumes") or () if _READ_ONLY & one.keys()}
         for mount in container.get("volumeMounts") or ():
             if mount["name"] not in self.volumes:
-                raise ConfigError(f'cannot find volume "{mount["name"]}" to mount into container "{container["name"]}"')
+                raise ConfigError(
+                    f'cannot find volume "{mount["name"]}" to mount into container "{container["name"]}"'
+                )
             source = self.volumes[mount["name"]]
             relative = mount.get("subPath") or ""
             if mount.get("subPathExpr"):
@@ -127,7 +129,10 @@ class Builder:
             propagation = _PROPAGATION[mount.get("mountPropagation") or "None"]
             read_only = bool(mount.get("readOnly")) or mount["name"] in fixed
             mounts.append(Mount(str(source), mount["mountPath"], read_only, propagation))
-        for target, path in (("/etc/hosts", self.paths.etc_hosts), ("/etc/resolv.conf", self.paths.resolv_conf)):
+        for target, path in (
+            ("/etc/hosts", self.paths.etc_hosts),
+            ("/etc/resolv.conf", self.paths.resolv_conf),
+        ):
             if target not in targets and not (target == "/etc/hosts" and "/etc" in targets):
                 mounts.append(Mount(str(path), target))
         log = self.paths.termination_log(container["name"], attempt)

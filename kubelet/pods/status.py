@@ -216,7 +216,10 @@ def _phase(
     decided = verdict(pod, record)
     if decided:
         return decided
-    if any(_blocks_start(one, spec) for one, spec in zip(init, pod["spec"].get("initContainers") or (), strict=True)):
+    if any(
+        _blocks_start(one, spec)
+        for one, spec in zip(init, pod["spec"].get("initContainers") or (), strict=True)
+    ):
         return "Pending" if not any("running" in one["state"] for one in containers) else "Running"
     running = stopped = 0
     for one in containers:
@@ -255,7 +258,9 @@ def _conditions(
     ]
     unready = [one["name"] for one in containers if not one["ready"]]
     unready += [
-        one["name"] for one, spec in zip(init, init_specs, strict=True) if is_sidecar(spec) and not one["ready"]
+        one["name"]
+        for one, spec in zip(init, init_specs, strict=True)
+        if is_sidecar(spec) and not one["ready"]
     ]
     all_ready = _containers_ready(phase, unready)
     result = [

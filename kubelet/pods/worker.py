@@ -154,7 +154,9 @@ class PodWorker:
             self._report()
             return error.retry_at
         except RuntimeFailure as error:
-            log.debug("Waiting for the container runtime", pod=self.pod["metadata"]["name"], reason=str(error))
+            log.debug(
+                "Waiting for the container runtime", pod=self.pod["metadata"]["name"], reason=str(error)
+            )
             self._report()
             return time.time() + RETRY_SECONDS
 

@@ -51,14 +51,15 @@ def url_of(action: Object, host: str, container: Object) -> tuple[str, str, int,
     """(scheme, host, port, path) of an httpGet action."""
     scheme = str(action.get("scheme") or "HTTP").lower()
     path = action.get("path") or "/"
-    return scheme, action.get("host") or host, port_number(action["port"], container), (
-        path if path.startswith("/") else "/" + path
+    return (
+        scheme,
+        action.get("host") or host,
+        port_number(action["port"], container),
+        (path if path.startswith("/") else "/" + path),
     )
 
 
-async def get(
-    action: Object, pod_ip: str, container: Object, timeout: float, accept: str = "*/*"
-) -> Answer:
+async def get(action: Object, pod_ip: str, container: Object, timeout: float, accept: str = "*/*") -> Answer:
     """Perform an httpGet action. Raises ProbeError (also for a timeout)."""
     scheme, host, port, path = url_of(action, pod_ip, container)
     url = f"{scheme}://{bracketed(host)}:{port}{path}"

@@ -66,5 +66,9 @@ async def _connect(host: str, port: int, timeout: float) -> None:
     except TimeoutError as error:
         raise ProbeError(f"dial tcp {where}: i/o timeout") from error
     except OSError as error:
-        words = "connection refused" if isinstance(error, ConnectionRefusedError) else (error.strerror or "").lower()
+        words = (
+            "connection refused"
+            if isinstance(error, ConnectionRefusedError)
+            else (error.strerror or "").lower()
+        )
         raise ProbeError(f"dial tcp {where}: connect: {words}") from error

@@ -63,7 +63,12 @@ class Prober:
         return dict(self._failed)
 
     def add(
-        self, container: Object, status: ContainerStatus, *, was_started: bool = False, was_ready: bool = False
+        self,
+        container: Object,
+        status: ContainerStatus,
+        *,
+        was_started: bool = False,
+        was_ready: bool = False,
     ) -> None:
         """Begin to probe a running container; known ones are left alone.
 

@@ -92,7 +92,10 @@ class DockerRuntime:
         with self._connecting:
             if self._client is None:
                 self._client = EngineClient(
-                    base_url=self._endpoint, version="auto", timeout=TIMEOUT_SECONDS, max_pool_size=THREADS + 4
+                    base_url=self._endpoint,
+                    version="auto",
+                    timeout=TIMEOUT_SECONDS,
+                    max_pool_size=THREADS + 4,
                 )
             return self._client
 
@@ -115,7 +118,10 @@ class DockerRuntime:
     async def version(self) -> RuntimeVersion:
         info = await self._call(lambda client: client.info())
         return RuntimeVersion(
-            "docker", info.get("ServerVersion", ""), info.get("CgroupDriver", ""), info.get("DockerRootDir", "")
+            "docker",
+            info.get("ServerVersion", ""),
+            info.get("CgroupDriver", ""),
+            info.get("DockerRootDir", ""),
         )
 
     async def ping(self) -> None:
@@ -336,7 +342,9 @@ class DockerRuntime:
     # -- images ------------------------------------------------------------------------------------------
 
     async def images(self) -> list[Image]:
-        return [translate.image_from_document(row) for row in await self._call(lambda client: client.images())]
+        return [
+            translate.image_from_document(row) for row in await self._call(lambda client: client.images())
+        ]
 
     async def image(self, reference: str) -> Image | None:
         if not reference.startswith("sha256:"):

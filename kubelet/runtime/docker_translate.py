@@ -39,7 +39,11 @@ def parse_reference(reference: str) -> tuple[str, str]:
     """
     match = _REFERENCE.match(reference)
     if match is None or len(match["name"]) > _LONGEST_NAME:
-        text = "repository name must be lowercase" if reference != reference.lower() else "invalid reference format"
+        text = (
+            "repository name must be lowercase"
+            if reference != reference.lower()
+            else "invalid reference format"
+        )
         if reference != reference.lower() and _REFERENCE.match(reference.lower()):
             text = f"invalid reference format: {text}"
         elif text != "invalid reference format":
@@ -251,7 +255,9 @@ def status_from_inspect(document: Mapping[str, Any]) -> ContainerStatus:
 def may_be_out_of_memory(document: Mapping[str, Any]) -> bool:
     """Whether the container ended as one that has met its memory limit does, without the engine saying so."""
     state, limit = document["State"], document["HostConfig"].get("Memory")
-    return bool(limit and state.get("Status") == "exited" and state.get("ExitCode") == 137 and not state["OOMKilled"])
+    return bool(
+        limit and state.get("Status") == "exited" and state.get("ExitCode") == 137 and not state["OOMKilled"]
+    )
 
 
 def _identity(labels: Mapping[str, str]) -> dict[str, Any]:
@@ -268,7 +274,14 @@ def _identity(labels: Mapping[str, str]) -> dict[str, Any]:
 
 
 _REDUNDANT = frozenset(
-    (types.POD_NAME, types.POD_NAMESPACE, types.POD_UID, types.CONTAINER_NAME, types.SANDBOX_ID, types.CLUSTER)
+    (
+        types.POD_NAME,
+        types.POD_NAMESPACE,
+        types.POD_UID,
+        types.CONTAINER_NAME,
+        types.SANDBOX_ID,
+        types.CLUSTER,
+    )
 )
 _STATES: Mapping[str, State] = {"created": "created", "running": "running", "paused": "running"}
 

@@ -114,7 +114,9 @@ class HollowRuntime:
         await self.inspect(container_id)
         return ExecResult(0, b"")
 
-    async def exec(self, container_id: str, command: Sequence[str], *, stdin: bool, tty: bool) -> HollowStream:
+    async def exec(
+        self, container_id: str, command: Sequence[str], *, stdin: bool, tty: bool
+    ) -> HollowStream:
         await self.inspect(container_id)
         return HollowStream()
 

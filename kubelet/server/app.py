@@ -44,7 +44,9 @@ class App:
         """The kubelet answers and its loops run; an engine that is away is the node's condition, not ours."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
         request = Request(
             scope, receive, send, scope["method"], scope["path"],
             parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True), headers,

@@ -25,7 +25,14 @@ V = TypeVar("V")
 ALLOWED_SECONDS, DENIED_SECONDS, TOKEN_SECONDS = 300.0, 30.0, 120.0
 MAX_REMEMBERED = 1000
 MASTERS = "system:masters"
-_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "HEAD": "get"}
+_VERBS = {
+    "GET": "get",
+    "POST": "create",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "delete",
+    "HEAD": "get",
+}
 _SUBRESOURCES = {
     "stats": "stats",
     "metrics": "metrics",

@@ -62,7 +62,9 @@ def _for_group(file: File, group: int | None) -> File:
 
 def _same(directory: Path, files: Mapping[str, File]) -> bool:
     present = {
-        str(path.relative_to(directory)): path for path in directory.rglob("*") if path.is_file() or path.is_symlink()
+        str(path.relative_to(directory)): path
+        for path in directory.rglob("*")
+        if path.is_file() or path.is_symlink()
     }
     if present.keys() != files.keys():
         return False

@@ -32,7 +32,9 @@ def assign(pod: Object, binding: Object, now: str) -> None:
         raise errors.invalid("", "Binding", name, problems)
     uid = (binding.get("metadata") or {}).get("uid")
     if uid and uid != meta.uid(pod):
-        raise _refused(name, f"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta.uid(pod)}")
+        raise _refused(
+            name, f"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta.uid(pod)}"
+        )
     if meta.is_deleting(pod):
         raise _refused(name, f"pod {name} is being deleted, cannot be assigned to a host")
     spec = pod["spec"]
@@ -49,7 +51,12 @@ def assign(pod: Object, binding: Object, now: str) -> None:
         pod["metadata"]["labels"] = {**(pod["metadata"].get("labels") or {}), **topology}
     status = pod.setdefault("status", {})
     status.pop("nominatedNodeName", None)
-    scheduled: Object = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
+    scheduled: Object = {
+        "type": "PodScheduled",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": now,
+    }
     conditions = [c for c in status.get("conditions") or () if c.get("type") != "PodScheduled"]
     status["conditions"] = [*conditions, scheduled]
 

@@ -28,16 +28,28 @@ class DeploymentStrategy(Strategy):
     columns = (
         NAME,
         Column("Ready", description="Number of the pod with ready state"),
-        Column("Up-to-date", "string", description="Total number of non-terminating pods targeted by this deployment "
-               "that have the desired template spec."),
-        Column("Available", "string", description="Total number of available non-terminating pods (ready for at least "
-               "minReadySeconds) targeted by this deployment."),
+        Column(
+            "Up-to-date",
+            "string",
+            description="Total number of non-terminating pods targeted by this deployment "
+            "that have the desired template spec.",
+        ),
+        Column(
+            "Available",
+            "string",
+            description="Total number of available non-terminating pods (ready for at least "
+            "minReadySeconds) targeted by this deployment.",
+        ),
         AGE,
         CONTAINERS,
         IMAGES,
-        Column("Selector", priority=1, description="Label selector for pods. Existing ReplicaSets whose pods are "
-               "selected by this will be the ones affected by this deployment. It must match the pod template's "
-               "labels."),
+        Column(
+            "Selector",
+            priority=1,
+            description="Label selector for pods. Existing ReplicaSets whose pods are "
+            "selected by this will be the ones affected by this deployment. It must match the pod template's "
+            "labels.",
+        ),
     )
 
     def default(self, obj: Object) -> None:

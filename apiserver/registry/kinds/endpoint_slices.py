@@ -24,9 +24,14 @@ class EndpointSliceStrategy(Strategy):
     allow_create_on_update = True
     columns = (
         NAME,
-        Column("AddressType", description="addressType specifies the type of address carried by this EndpointSlice."),
-        Column("Ports", description="ports specifies the list of network ports exposed by each endpoint in this "
-               "slice."),
+        Column(
+            "AddressType",
+            description="addressType specifies the type of address carried by this EndpointSlice.",
+        ),
+        Column(
+            "Ports",
+            description="ports specifies the list of network ports exposed by each endpoint in this slice.",
+        ),
         Column("Endpoints", description="endpoints is a list of unique endpoints in this slice."),
         AGE,
     )

@@ -25,8 +25,19 @@ _RENAMED = {
 }
 # In the newer version only the series of an event may change.
 _IMMUTABLE = (
-    "regarding", "related", "reason", "note", "type", "reportingController", "reportingInstance", "action", "eventTime",
-    "deprecatedSource", "deprecatedFirstTimestamp", "deprecatedLastTimestamp", "deprecatedCount",
+    "regarding",
+    "related",
+    "reason",
+    "note",
+    "type",
+    "reportingController",
+    "reportingInstance",
+    "action",
+    "eventTime",
+    "deprecatedSource",
+    "deprecatedFirstTimestamp",
+    "deprecatedLastTimestamp",
+    "deprecatedCount",
 )
 
 
@@ -56,13 +67,25 @@ class EventStrategy(Strategy):
     name_rule = staticmethod(checks.subdomain)
     allow_create_on_update = True
     columns = (
-        Column("Last Seen", description="The time at which the most recent occurrence of this event was recorded."),
-        Column("Type", description="Type of this event (Normal, Warning), new types could be added in the future"),
-        Column("Reason", description="This should be a short, machine understandable string that gives the reason for "
-               "the transition into the object's current status."),
+        Column(
+            "Last Seen",
+            description="The time at which the most recent occurrence of this event was recorded.",
+        ),
+        Column(
+            "Type", description="Type of this event (Normal, Warning), new types could be added in the future"
+        ),
+        Column(
+            "Reason",
+            description="This should be a short, machine understandable string that gives the reason for "
+            "the transition into the object's current status.",
+        ),
         Column("Object", description="The object that this event is about."),
-        Column("Subobject", priority=1, description="If referring to a piece of an object instead of an entire object, "
-               "this string should contain a valid JSON/Go field access statement."),
+        Column(
+            "Subobject",
+            priority=1,
+            description="If referring to a piece of an object instead of an entire object, "
+            "this string should contain a valid JSON/Go field access statement.",
+        ),
         Column("Source", priority=1, description="The component reporting this event."),
         Column("Message", description="A human-readable description of the status of this operation."),
         Column("First Seen", priority=1, description="The time at which the event was first recorded."),

@@ -41,8 +41,15 @@ class IPAddressStrategy(Strategy):
     resource = resources.IP_ADDRESSES
     name_rule = staticmethod(ip_address_name)
     counts_generation = True
-    columns = (NAME, Column("ParentRef", description="ParentRef references the resource that an IPAddress is attached "
-                            "to. An IPAddress must reference a parent object."), AGE)
+    columns = (
+        NAME,
+        Column(
+            "ParentRef",
+            description="ParentRef references the resource that an IPAddress is attached "
+            "to. An IPAddress must reference a parent object.",
+        ),
+        AGE,
+    )
 
     def validate(self, obj: Object) -> list[FieldError]:
         return validate_ip_address(obj)
@@ -55,7 +62,10 @@ class IPAddressStrategy(Strategy):
 
     def selectable_fields(self, obj: Object) -> dict[str, str]:
         parent = (obj.get("spec") or {}).get("parentRef") or {}
-        return {f"spec.parentRef.{name}": parent.get(name) or "" for name in ("group", "resource", "namespace", "name")}
+        return {
+            f"spec.parentRef.{name}": parent.get(name) or ""
+            for name in ("group", "resource", "namespace", "name")
+        }
 
     def row(self, obj: Object) -> list[Any]:
         parent = (obj.get("spec") or {}).get("parentRef") or {}

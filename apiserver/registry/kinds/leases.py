@@ -21,7 +21,9 @@ class LeaseStrategy(Strategy):
     allow_unconditional_update = False
     columns = (
         NAME,
-        Column("Holder", description="holderIdentity contains the identity of the holder of a current lease."),
+        Column(
+            "Holder", description="holderIdentity contains the identity of the holder of a current lease."
+        ),
         AGE,
     )
 

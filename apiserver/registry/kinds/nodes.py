@@ -29,12 +29,23 @@ class NodeStrategy(Strategy):
         Column("Version", description="Kubelet Version reported by the node."),
         Column("Internal-IP", priority=1, description="List of addresses reachable to the node."),
         Column("External-IP", priority=1, description="List of addresses reachable to the node."),
-        Column("OS-Image", priority=1, description="OS Image reported by the node from /etc/os-release (e.g. Debian "
-               "GNU/Linux 7 (wheezy))."),
-        Column("Kernel-Version", priority=1, description="Kernel Version reported by the node from 'uname -r' (e.g. "
-               "3.16.0-0.bpo.4-amd64)."),
-        Column("Container-Runtime", priority=1, description="ContainerRuntime Version reported by the node through "
-               "runtime remote API (e.g. containerd://1.4.2)."),
+        Column(
+            "OS-Image",
+            priority=1,
+            description="OS Image reported by the node from /etc/os-release (e.g. Debian "
+            "GNU/Linux 7 (wheezy)).",
+        ),
+        Column(
+            "Kernel-Version",
+            priority=1,
+            description="Kernel Version reported by the node from 'uname -r' (e.g. 3.16.0-0.bpo.4-amd64).",
+        ),
+        Column(
+            "Container-Runtime",
+            priority=1,
+            description="ContainerRuntime Version reported by the node through "
+            "runtime remote API (e.g. containerd://1.4.2).",
+        ),
     )
 
     def default(self, obj: Object) -> None:

@@ -82,9 +82,12 @@ def _validate_container(
         limit = (resources.get("limits") or {}).get("memory")
         was = (old_resources.get("limits") or {}).get("memory")
         if limit is not None and was is None:
-            errors.append(field.forbidden(
-                f"{path}.limits[memory]", "memory limits cannot be added unless resizePolicy is RestartContainer"
-            ))
+            errors.append(
+                field.forbidden(
+                    f"{path}.limits[memory]",
+                    "memory limits cannot be added unless resizePolicy is RestartContainer",
+                )
+            )
     if not semantically_equal(_without_resizable(new), _without_resizable(old)):
         scope = "resources for sidecar containers are" if kind == "initContainers" else "resources are"
         errors.append(field.forbidden("spec", f"only cpu and memory {scope} mutable"))

@@ -23,15 +23,27 @@ COLUMNS = (
         "this pod has restarted.",
     ),
     AGE,
-    Column("IP", priority=1, description="podIP address allocated to the pod. Routable at least within the cluster. "
-           "Empty if not yet allocated."),
+    Column(
+        "IP",
+        priority=1,
+        description="podIP address allocated to the pod. Routable at least within the cluster. "
+        "Empty if not yet allocated.",
+    ),
     Column("Node", priority=1, description="NodeName indicates in which node this pod is scheduled."),
-    Column("Nominated Node", priority=1, description="nominatedNodeName is set only when this pod preempts other pods "
-           "on the node, but it cannot be scheduled right away as preemption victims receive their graceful "
-           "termination periods."),
-    Column("Readiness Gates", priority=1, description="If specified, all readiness gates will be evaluated for pod "
-           "readiness. A pod is ready when all its containers are ready AND all conditions specified in the readiness "
-           "gates have status equal to \"True\""),
+    Column(
+        "Nominated Node",
+        priority=1,
+        description="nominatedNodeName is set only when this pod preempts other pods "
+        "on the node, but it cannot be scheduled right away as preemption victims receive their graceful "
+        "termination periods.",
+    ),
+    Column(
+        "Readiness Gates",
+        priority=1,
+        description="If specified, all readiness gates will be evaluated for pod "
+        "readiness. A pod is ready when all its containers are ready AND all conditions specified in the readiness "
+        'gates have status equal to "True"',
+    ),
 )
 
 

@@ -42,7 +42,9 @@ def pod_warnings(pod: Object) -> list[str]:
 
 def template_warnings(template: dict[str, Any], path: str = "spec.template") -> list[str]:
     """Warnings about the pod template of a workload."""
-    return spec_warnings(template.get("metadata") or {}, template.get("spec") or {}, f"{path}.metadata", f"{path}.spec")
+    return spec_warnings(
+        template.get("metadata") or {}, template.get("spec") or {}, f"{path}.metadata", f"{path}.spec"
+    )
 
 
 def spec_warnings(meta: dict[str, Any], spec: dict[str, Any], meta_path: str, path: str) -> list[str]:

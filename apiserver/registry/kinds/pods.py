@@ -40,11 +40,16 @@ class PodStrategy(Strategy):
         status: Object = {"phase": "Pending", "qosClass": qos_class(spec)}
         obj["status"] = status
         if spec.get("schedulingGates"):
-            status["conditions"] = [{
-                "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
-                "message": "Scheduling is blocked due to non-empty scheduling gates",
-                "lastProbeTime": None, "lastTransitionTime": None,
-            }]
+            status["conditions"] = [
+                {
+                    "type": "PodScheduled",
+                    "status": "False",
+                    "reason": "SchedulingGated",
+                    "message": "Scheduling is blocked due to non-empty scheduling gates",
+                    "lastProbeTime": None,
+                    "lastTransitionTime": None,
+                }
+            ]
         _merge_match_label_keys(obj)
 
     def validate(self, obj: Object) -> list[FieldError]:

@@ -8,7 +8,8 @@ from apimachinery import Object
 from apiserver.registry.strategy import Column, age
 
 NAME = Column(
-    "Name", format="name",
+    "Name",
+    format="name",
     description="Name must be unique within a namespace. Is required when creating resources, although some resources "
     "may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for "
     "creation idempotence and configuration definition. Cannot be updated. More info: "
@@ -51,7 +52,9 @@ def format_selector(selector: dict[str, Any] | None) -> str:
         key, operator = requirement["key"], requirement["operator"]
         values = ",".join(sorted(requirement.get("values") or ()))
         text = {
-            "In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key,
+            "In": f"{key} in ({values})",
+            "NotIn": f"{key} notin ({values})",
+            "Exists": key,
             "DoesNotExist": f"!{key}",
         }.get(operator, f"{key} {operator} {values}")
         parts.append((key, text))

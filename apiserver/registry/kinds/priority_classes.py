@@ -26,11 +26,17 @@ class PriorityClassStrategy(Strategy):
     columns = (
         NAME,
         Column("Value", "integer", description="value represents the integer value of this priority class."),
-        Column("Global-Default", "boolean", description="globalDefault specifies whether this PriorityClass should be "
-               "considered as the default priority for pods that do not have any priority class."),
+        Column(
+            "Global-Default",
+            "boolean",
+            description="globalDefault specifies whether this PriorityClass should be "
+            "considered as the default priority for pods that do not have any priority class.",
+        ),
         AGE,
-        Column("PreemptionPolicy", description="preemptionPolicy is the Policy for preempting pods with lower "
-               "priority."),
+        Column(
+            "PreemptionPolicy",
+            description="preemptionPolicy is the Policy for preempting pods with lower priority.",
+        ),
     )
 
     def default(self, obj: Object) -> None:
@@ -42,16 +48,22 @@ class PriorityClassStrategy(Strategy):
         name, value = meta.name(obj), obj.get("value") or 0
         if name.startswith("system-"):
             if _SYSTEM.get(name) != value:
-                errors.append(field.forbidden(
-                    "metadata.name",
-                    "priority class names with 'system-' prefix are reserved for system use only. "
-                    f"error: {name} is not a known system priority class",
-                ))
+                errors.append(
+                    field.forbidden(
+                        "metadata.name",
+                        "priority class names with 'system-' prefix are reserved for system use only. "
+                        f"error: {name} is not a known system priority class",
+                    )
+                )
         elif value > HIGHEST_USER_PRIORITY:
-            errors.append(field.forbidden(
-                "value", f"maximum allowed value of a user defined priority is {HIGHEST_USER_PRIORITY}"
-            ))
-        checks.one_of(errors, "preemptionPolicy", obj.get("preemptionPolicy"), ("PreemptLowerPriority", "Never"))
+            errors.append(
+                field.forbidden(
+                    "value", f"maximum allowed value of a user defined priority is {HIGHEST_USER_PRIORITY}"
+                )
+            )
+        checks.one_of(
+            errors, "preemptionPolicy", obj.get("preemptionPolicy"), ("PreemptLowerPriority", "Never")
+        )
         return errors
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
@@ -63,6 +75,9 @@ class PriorityClassStrategy(Strategy):
 
     def row(self, obj: Object) -> list[Any]:
         return [
-            meta.name(obj), obj.get("value") or 0, bool(obj.get("globalDefault")), object_age(obj),
+            meta.name(obj),
+            obj.get("value") or 0,
+            bool(obj.get("globalDefault")),
+            object_age(obj),
             obj.get("preemptionPolicy") or "",
         ]

@@ -28,15 +28,25 @@ class ReplicaSetStrategy(Strategy):
     columns = (
         NAME,
         Column("Desired", "integer", description="Replicas is the number of desired pods."),
-        Column("Current", "integer", description="Replicas is the most recently observed number of non-terminating "
-               "pods."),
-        Column("Ready", "integer", description="The number of non-terminating pods targeted by this ReplicaSet with a "
-               "Ready Condition."),
+        Column(
+            "Current",
+            "integer",
+            description="Replicas is the most recently observed number of non-terminating pods.",
+        ),
+        Column(
+            "Ready",
+            "integer",
+            description="The number of non-terminating pods targeted by this ReplicaSet with a "
+            "Ready Condition.",
+        ),
         AGE,
         CONTAINERS,
         IMAGES,
-        Column("Selector", priority=1, description="Selector is a label query over pods that should match the replica "
-               "count."),
+        Column(
+            "Selector",
+            priority=1,
+            description="Selector is a label query over pods that should match the replica count.",
+        ),
     )
 
     def default(self, obj: Object) -> None:

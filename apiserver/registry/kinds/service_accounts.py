@@ -20,8 +20,11 @@ class ServiceAccountStrategy(Strategy):
     returns_deleted_object = True
     columns = (
         NAME,
-        Column("Secrets", description="Secrets is a list of the secrets in the same namespace that pods running using "
-               "this ServiceAccount are allowed to use."),
+        Column(
+            "Secrets",
+            description="Secrets is a list of the secrets in the same namespace that pods running using "
+            "this ServiceAccount are allowed to use.",
+        ),
         AGE,
     )
 

@@ -21,8 +21,11 @@ class ServiceCIDRStrategy(Strategy):
     counts_generation = True
     columns = (
         NAME,
-        Column("CIDRs", description="CIDRs defines the IP blocks in CIDR notation from which to assign service cluster "
-               "IPs."),
+        Column(
+            "CIDRs",
+            description="CIDRs defines the IP blocks in CIDR notation from which to assign service cluster "
+            "IPs.",
+        ),
         AGE,
     )
 

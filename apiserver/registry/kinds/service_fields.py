@@ -120,9 +120,13 @@ def validate_families(spec: dict[str, Any], families: tuple[str, ...]) -> list[F
         return []
     found = []
     if spec.get("ipFamilyPolicy") == "RequireDualStack" and len(families) == 1:
-        found.append(field.invalid(
-            "spec.ipFamilyPolicy", "RequireDualStack", "this cluster is not configured for dual-stack services"
-        ))
+        found.append(
+            field.invalid(
+                "spec.ipFamilyPolicy",
+                "RequireDualStack",
+                "this cluster is not configured for dual-stack services",
+            )
+        )
     for i, family in enumerate(spec.get("ipFamilies") or ()):
         if family not in families:
             found.append(field.invalid(f"spec.ipFamilies[{i}]", family, "not configured on this cluster"))
@@ -163,7 +167,12 @@ def external_addresses(service: Object) -> str:
 
 def format_ports(ports: list[dict[str, Any]]) -> str:
     """The Port(s) cell: `80:30080/TCP`."""
-    return ",".join(
-        f"{p['port']}:{p['nodePort']}/{p['protocol']}" if p.get("nodePort") else f"{p['port']}/{p['protocol']}"
-        for p in ports
-    ) or NONE
+    return (
+        ",".join(
+            f"{p['port']}:{p['nodePort']}/{p['protocol']}"
+            if p.get("nodePort")
+            else f"{p['port']}/{p['protocol']}"
+            for p in ports
+        )
+        or NONE
+    )

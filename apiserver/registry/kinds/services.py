@@ -36,14 +36,22 @@ class ServiceStrategy(Strategy):
     columns = (
         NAME,
         Column("Type", description="type determines how the Service is exposed. Defaults to ClusterIP."),
-        Column("Cluster-IP", description="clusterIP is the IP address of the service and is usually assigned "
-               "randomly."),
-        Column("External-IP", description="externalIPs is a list of IP addresses for which nodes in the cluster will "
-               "also accept traffic for this service."),
+        Column(
+            "Cluster-IP",
+            description="clusterIP is the IP address of the service and is usually assigned randomly.",
+        ),
+        Column(
+            "External-IP",
+            description="externalIPs is a list of IP addresses for which nodes in the cluster will "
+            "also accept traffic for this service.",
+        ),
         Column("Port(s)", description="The list of ports that are exposed by this service."),
         AGE,
-        Column("Selector", priority=1, description="Route service traffic to pods with label keys and values matching "
-               "this selector."),
+        Column(
+            "Selector",
+            priority=1,
+            description="Route service traffic to pods with label keys and values matching this selector.",
+        ),
     )
 
     def __init__(self, settings: Settings) -> None:
@@ -79,15 +87,13 @@ class ServiceStrategy(Strategy):
         service_fields.default_families(spec, tuple(self.addresses))
         if not is_headless(spec):
             addresses = list(spec.get("clusterIPs") or ())
-            for family in (spec.get("ipFamilies") or [])[len(addresses):]:
+            for family in (spec.get("ipFamilies") or [])[len(addresses) :]:
                 pool = self.addresses.get(family)
                 if pool is None:
                     break
                 address = pool.choose()
                 if address is None:
-                    raise errors.internal_error(
-                        "failed to allocate a serviceIP: range is full"
-                    )
+                    raise errors.internal_error("failed to allocate a serviceIP: range is full")
                 ctx.chosen.add(address_key(address))
                 addresses.append(address)
             if addresses:
@@ -104,11 +110,16 @@ class ServiceStrategy(Strategy):
                 if port.get("nodePort"):
                     continue
                 # The same port number over another protocol may share the node port (DNS).
-                shared = next((
-                    p["nodePort"] for p in spec["ports"]
-                    if p.get("nodePort") and p.get("port") == port.get("port")
-                    and port.get("protocol") not in used[p["nodePort"]]
-                ), None)
+                shared = next(
+                    (
+                        p["nodePort"]
+                        for p in spec["ports"]
+                        if p.get("nodePort")
+                        and p.get("port") == port.get("port")
+                        and port.get("protocol") not in used[p["nodePort"]]
+                    ),
+                    None,
+                )
                 port["nodePort"] = shared or self._choose_port(used.keys(), ctx)
                 used.setdefault(port["nodePort"], set()).add(port.get("protocol") or "")
         if needs_health_check(spec) and not spec.get("healthCheckNodePort"):
@@ -149,13 +160,16 @@ class ServiceStrategy(Strategy):
             return None
         if kind == ADDRESS_KEYS:
             error = field.invalid(
-                "spec.clusterIPs", spec["clusterIPs"],
+                "spec.clusterIPs",
+                spec["clusterIPs"],
                 f"failed to allocate IP {value}: provided IP is already allocated",
             )
         else:
             ports = [p.get("nodePort") for p in spec.get("ports") or ()]
             at_port = int(value) in ports
-            path = f"spec.ports[{ports.index(int(value))}].nodePort" if at_port else "spec.healthCheckNodePort"
+            path = (
+                f"spec.ports[{ports.index(int(value))}].nodePort" if at_port else "spec.healthCheckNodePort"
+            )
             error = field.invalid(path, int(value), "provided port is already allocated")
         return errors.invalid("", "Service", meta.name(obj), [error])
 
@@ -177,19 +191,25 @@ class ServiceStrategy(Strategy):
                 pool = self.addresses.get("IPv6" if checks.is_ipv6(address) else "IPv4")
                 if address_key(address) not in held and (pool is None or address not in pool):
                     networks = ",".join(str(p.network) for p in self.addresses.values())
-                    found.append(field.invalid(
-                        "spec.clusterIPs", spec["clusterIPs"],
-                        f"failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. "
-                        f"The range of valid IPs is {networks}",
-                    ))
+                    found.append(
+                        field.invalid(
+                            "spec.clusterIPs",
+                            spec["clusterIPs"],
+                            f"failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. "
+                            f"The range of valid IPs is {networks}",
+                        )
+                    )
         for i, port in enumerate(spec.get("ports") or ()):
             number = port.get("nodePort")
             if number and port_key(number) not in held and number not in self.ports:
-                found.append(field.invalid(
-                    f"spec.ports[{i}].nodePort", number,
-                    "provided port is not in the valid range. "
-                    f"The range of valid ports is {self.ports.first}-{self.ports.last}",
-                ))
+                found.append(
+                    field.invalid(
+                        f"spec.ports[{i}].nodePort",
+                        number,
+                        "provided port is not in the valid range. "
+                        f"The range of valid ports is {self.ports.first}-{self.ports.last}",
+                    )
+                )
         return found
 
     def warnings(self, obj: Object, old: Object | None = None) -> list[str]:

@@ -131,7 +131,9 @@ class Channel:
             except (OSError, TimeoutError, EtcdUnavailable) as problem:
                 self._last_problem = f"{endpoint}: {problem or type(problem).__name__}"
                 if attempts == 0:
-                    log.warning("etcd is not reachable, trying again", endpoint=str(endpoint), error=str(problem))
+                    log.warning(
+                        "etcd is not reachable, trying again", endpoint=str(endpoint), error=str(problem)
+                    )
             attempts += 1
             self._endpoints.append(self._endpoints.pop(0))
             if attempts % len(self._endpoints) == 0:

@@ -75,7 +75,9 @@ class Etcd:
         resource: str = "",
     ) -> Any:
         """Return the `RangeResponse` for the keys of [start, end) in key order, at `revision` (0: now)."""
-        request = rpc.RangeRequest(key=start, range_end=end, limit=limit, revision=revision, keys_only=keys_only)
+        request = rpc.RangeRequest(
+            key=start, range_end=end, limit=limit, revision=revision, keys_only=keys_only
+        )
         return await self._range(request, "list", resource)
 
     async def current(self, timeout: float | None = None) -> Any:

@@ -42,7 +42,18 @@ _OPEN_WINDOW = frames.frame(
 class Stream:
     """One call in flight: a unary call has `future`, a long-lived one `on_message` and `on_end`."""
 
-    __slots__ = ("deadline", "future", "have", "id", "need", "on_end", "on_message", "parts", "unacked", "window")
+    __slots__ = (
+        "deadline",
+        "future",
+        "have",
+        "id",
+        "need",
+        "on_end",
+        "on_message",
+        "parts",
+        "unacked",
+        "window",
+    )
 
     def __init__(self) -> None:
         self.id = 0

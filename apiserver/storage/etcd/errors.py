@@ -47,9 +47,7 @@ class RevisionCompacted(EtcdError, exceptions.RevisionCompactedError):  # type: 
     """The revision asked for is older than etcd's history; `compacted_revision` is 0 where etcd does not say."""
 
     def __init__(self, compacted_revision: int = 0) -> None:
-        EtcdError.__init__(
-            self, _OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted"
-        )
+        EtcdError.__init__(self, _OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted")
         self.compacted_revision = compacted_revision
 
 

@@ -94,7 +94,12 @@ def refused(answer: httpx.Response, code: int, reason: str, message: str) -> Obj
     """Check that the answer is an official Status with these words; returns its details."""
     status = answer.json()
     assert (answer.status_code, status.get("reason", ""), status["message"]) == (code, reason, message)
-    assert (status["kind"], status["apiVersion"], status["status"], status["code"]) == ("Status", "v1", "Failure", code)
+    assert (status["kind"], status["apiVersion"], status["status"], status["code"]) == (
+        "Status",
+        "v1",
+        "Failure",
+        code,
+    )
     details: Object = status.get("details") or {}
     return details
 

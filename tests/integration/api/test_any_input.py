@@ -13,7 +13,23 @@ from apimachinery.schema.types import Type
 from tests.integration.api.conftest import APPLY, MERGE, STRATEGIC, Api, Object, apps, core, deployment, pod
 
 STORED = [resource for resource in ALL if {"get", "create"} <= set(resource.verbs)]
-STRINGS = ("", "a", "A_", "10.0.0.1", "::1", "NodePort", "Always", "TCP", "IPv4", "-1", "In", "a/b", "1.5", "é", "None")
+STRINGS = (
+    "",
+    "a",
+    "A_",
+    "10.0.0.1",
+    "::1",
+    "NodePort",
+    "Always",
+    "TCP",
+    "IPv4",
+    "-1",
+    "In",
+    "a/b",
+    "1.5",
+    "é",
+    "None",
+)
 OWNED = ("managedFields", "name", "namespace", "generateName", "resourceVersion", "uid")
 OFFICIAL_500 = (
     "failed to create typed patch object", "does not contain declared merge key", "all elements of a list must be",
@@ -94,6 +110,9 @@ def test_patch(api: Api, namespace: str, media: str) -> None:
             for place in (path, f"{path}/status"):
                 answer = api("PATCH", place + query, patch, media)
                 if answer.status_code == 500:
-                    assert any(words in answer.json()["message"] for words in OFFICIAL_500), (answer.text, patch)
+                    assert any(words in answer.json()["message"] for words in OFFICIAL_500), (
+                        answer.text,
+                        patch,
+                    )
                 else:
                     assert answer.status_code in (200, 403, 409, 422), (answer.text, patch)

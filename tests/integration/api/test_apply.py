@@ -16,7 +16,9 @@ def apply(api: Api, path: str, body: Object, manager: str = "one", force: bool =
 
 
 def owners(obj: Object) -> list[tuple[str, str, str]]:
-    return [(m["manager"], m["operation"], m.get("subresource", "")) for m in obj["metadata"]["managedFields"]]
+    return [
+        (m["manager"], m["operation"], m.get("subresource", "")) for m in obj["metadata"]["managedFields"]
+    ]
 
 
 def test_create_change_and_give_up(api: Api, namespace: str) -> None:
@@ -75,7 +77,12 @@ def test_updates_own_what_they_change(api: Api, namespace: str) -> None:
 def test_status_and_scale_are_owned_apart(api: Api, namespace: str) -> None:
     path = apps(namespace, "deployments/d")
     apply(api, path, deployment("d"), "one")
-    status = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "status": {"replicas": 1}}
+    status = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "d"},
+        "status": {"replicas": 1},
+    }
     found = apply(api, f"{path}/status", status, "controller").json()
     assert ("controller", "Apply", "status") in owners(found)
     assert found["spec"]["replicas"] == 1

@@ -38,9 +38,7 @@ LABEL_1035 = (
     "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
     "'[a-z]([-a-z0-9]*[a-z0-9])?')"
 )
-UNRECOGNIZED = (
-    "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse error: "
-)
+UNRECOGNIZED = "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse error: "
 AS_CONFIG_MAP = 'ConfigMap in version "v1" cannot be handled as a ConfigMap: '
 AS_DEPLOYMENT = 'Deployment in version "v1" cannot be handled as a Deployment: '
 
@@ -74,10 +72,13 @@ def test_bodies_that_are_no_object(api: Api, namespace: str, body: bytes, messag
     assert api.names(core(namespace, "configmaps")) == []
 
 
-@pytest.mark.parametrize(("body", "problem"), [
-    ("a: b: c", "line 1: mapping values are not allowed in this context"),
-    ("data:\n\tk: v\n", "line 2: found character that cannot start any token"),
-])
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("a: b: c", "line 1: mapping values are not allowed in this context"),
+        ("data:\n\tk: v\n", "line 2: found character that cannot start any token"),
+    ],
+)
 def test_yaml_that_is_none(api: Api, namespace: str, body: str, problem: str) -> None:
     answer = api("POST", core(namespace, "configmaps"), body, YAML)
     assert answer.status_code == 400
@@ -104,14 +105,17 @@ def test_wrong_types(api: Api, namespace: str, spec: Object, problem: str) -> No
     assert api.names(apps(namespace, "deployments")) == []
 
 
-@pytest.mark.parametrize(("plural", "kind", "name", "rule"), [
-    ("configmaps", "ConfigMap", "Not_A_Name", SUBDOMAIN),
-    ("configmaps", "ConfigMap", "..", SUBDOMAIN),
-    ("pods", "Pod", "UPPER", SUBDOMAIN),
-    ("services", "Service", "1st", LABEL_1035),
-    ("secrets", "Secret", "-a", SUBDOMAIN),
-    ("serviceaccounts", "ServiceAccount", "a_b", SUBDOMAIN),
-])
+@pytest.mark.parametrize(
+    ("plural", "kind", "name", "rule"),
+    [
+        ("configmaps", "ConfigMap", "Not_A_Name", SUBDOMAIN),
+        ("configmaps", "ConfigMap", "..", SUBDOMAIN),
+        ("pods", "Pod", "UPPER", SUBDOMAIN),
+        ("services", "Service", "1st", LABEL_1035),
+        ("secrets", "Secret", "-a", SUBDOMAIN),
+        ("serviceaccounts", "ServiceAccount", "a_b", SUBDOMAIN),
+    ],
+)
 def test_names_that_break_the_rules(
     api: Api, namespace: str, plural: str, kind: str, name: str, rule: str
 ) -> None:
@@ -123,7 +127,11 @@ def test_names_that_break_the_rules(
         api("POST", core(namespace, plural), body), 422, "Invalid",
         f'{kind} "{name}" is invalid: metadata.name: Invalid value: "{name}": {rule}',
     )  # fmt: skip
-    assert (details["kind"], details["name"], details["causes"][0]["reason"]) == (kind, name, "FieldValueInvalid")
+    assert (details["kind"], details["name"], details["causes"][0]["reason"]) == (
+        kind,
+        name,
+        "FieldValueInvalid",
+    )
     assert api.names(core(namespace, plural)) == before
 
 
@@ -156,8 +164,12 @@ def test_metadata_is_checked(api: Api, namespace: str) -> None:
         assert answer.status_code == 422
         return str(answer.json()["message"]).removeprefix('ConfigMap "m" is invalid: ')
 
-    assert problem(labels={"a b": "c"}).startswith('metadata.labels: Invalid value: "a b": name part must consist of')
-    assert problem(labels={"a": "c d"}).startswith('metadata.labels: Invalid value: "c d": a valid label must be')
+    assert problem(labels={"a b": "c"}).startswith(
+        'metadata.labels: Invalid value: "a b": name part must consist of'
+    )
+    assert problem(labels={"a": "c d"}).startswith(
+        'metadata.labels: Invalid value: "c d": a valid label must be'
+    )
     assert problem(annotations={"k": "v" * 262144}) == (
         "metadata.annotations: Too long: may not be more than 262144 bytes"
     )
@@ -197,7 +209,9 @@ def test_immutable_fields(api: Api, namespace: str) -> None:
         return str(answer.json()["message"]).partition(" is invalid: ")[2]
 
     api.make(apps(namespace, "deployments"), deployment("d"))
-    moved = {"spec": {"selector": {"matchLabels": {"x": "y"}}, "template": {"metadata": {"labels": {"x": "y"}}}}}
+    moved = {
+        "spec": {"selector": {"matchLabels": {"x": "y"}}, "template": {"metadata": {"labels": {"x": "y"}}}}
+    }
     assert problem(apps(namespace, "deployments/d"), moved) == (
         'spec.selector: Invalid value: {"matchLabels":{"app":"d","x":"y"}}: field is immutable'
     )
@@ -208,7 +222,9 @@ def test_immutable_fields(api: Api, namespace: str) -> None:
     assert problem(f"{maps}/c", {"immutable": False}) == f"immutable: {rule}"
     assert api.patch(f"{maps}/c", {"metadata": {"labels": {"may": "change"}}})["data"] == {"a": "b"}
     api.make(core(namespace, "secrets"), {"metadata": {"name": "s"}})
-    assert problem(core(namespace, "secrets/s"), {"type": "x"}) == 'type: Invalid value: "x": field is immutable'
+    assert (
+        problem(core(namespace, "secrets/s"), {"type": "x"}) == 'type: Invalid value: "x": field is immutable'
+    )
     api.make(core(namespace, "services"), {"metadata": {"name": "v"}, "spec": {"ports": [{"port": 80}]}})
     address = api.get(core(namespace, "services/v"))["spec"]["clusterIP"]
     assert problem(core(namespace, "services/v"), {"spec": {"clusterIP": "10.96.200.1"}}) == (
@@ -244,7 +260,10 @@ def test_stale_duplicate_missing(api: Api, namespace: str) -> None:
         refused(api("PATCH", f"{maps}/a", stale, media), 409, "Conflict", words)
     assert api.get(f"{maps}/a")["data"] == {"v": "3"}
     refused(
-        api("POST", core("nowhere", "configmaps"), config_map("a")), 404, "NotFound", 'namespaces "nowhere" not found'
+        api("POST", core("nowhere", "configmaps"), config_map("a")),
+        404,
+        "NotFound",
+        'namespaces "nowhere" not found',
     )
     for method, body in (("GET", None), ("DELETE", None), ("PUT", config_map("none"))):
         refused(api(method, f"{maps}/none", body), 404, "NotFound", 'configmaps "none" not found')
@@ -279,7 +298,12 @@ def test_bodies_that_are_too_large(api: Api, namespace: str) -> None:
 def test_content_types(api: Api, namespace: str) -> None:
     maps = core(namespace, "configmaps")
     words = "the body of the request was in an unknown format - accepted media types include: "
-    refused(api("POST", maps, "x", "text/plain"), 415, "UnsupportedMediaType", f"{words}{'application/json'}, {YAML}")
+    refused(
+        api("POST", maps, "x", "text/plain"),
+        415,
+        "UnsupportedMediaType",
+        f"{words}{'application/json'}, {YAML}",
+    )
     refused(
         api("PATCH", f"{maps}/a", "{}", "application/json"), 415, "UnsupportedMediaType",
         words + ", ".join((JSON_PATCH, MERGE, STRATEGIC, APPLY)),
@@ -334,24 +358,43 @@ def test_a_patch_whose_outcome_is_of_the_wrong_type(api: Api, namespace: str) ->
         )
 
 
-@pytest.mark.parametrize(("body", "code", "message"), [
-    ({"propagationPolicy": "Foo"}, 422, (
-        'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Foo": supported values: '
-        '"Foreground", "Background", "Orphan", "nil"'
-    )),
-    ({"orphanDependents": True, "propagationPolicy": "Orphan"}, 422, (
-        'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Invalid value: "Orphan": orphanDependents and '
-        "deletionPropagation cannot be both set"
-    )),
-    ({"gracePeriodSeconds": "x"}, 400, (
-        'DeleteOptions in version "v1" cannot be handled as a DeleteOptions: json: cannot unmarshal string into Go '
-        "struct field DeleteOptions.gracePeriodSeconds of type int64"
-    )),
-    ({"preconditions": {"uid": 5}}, 400, (
-        'DeleteOptions in version "v1" cannot be handled as a DeleteOptions: json: cannot unmarshal number into Go '
-        "struct field Preconditions.preconditions.uid of type string"
-    )),
-])
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        (
+            {"propagationPolicy": "Foo"},
+            422,
+            (
+                'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Foo": supported values: '
+                '"Foreground", "Background", "Orphan", "nil"'
+            ),
+        ),
+        (
+            {"orphanDependents": True, "propagationPolicy": "Orphan"},
+            422,
+            (
+                'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Invalid value: "Orphan": orphanDependents and '
+                "deletionPropagation cannot be both set"
+            ),
+        ),
+        (
+            {"gracePeriodSeconds": "x"},
+            400,
+            (
+                'DeleteOptions in version "v1" cannot be handled as a DeleteOptions: json: cannot unmarshal string into Go '
+                "struct field DeleteOptions.gracePeriodSeconds of type int64"
+            ),
+        ),
+        (
+            {"preconditions": {"uid": 5}},
+            400,
+            (
+                'DeleteOptions in version "v1" cannot be handled as a DeleteOptions: json: cannot unmarshal number into Go '
+                "struct field Preconditions.preconditions.uid of type string"
+            ),
+        ),
+    ],
+)
 def test_bad_delete_options(api: Api, namespace: str, body: Object, code: int, message: str) -> None:
     maps = core(namespace, "configmaps")
     api.make(maps, config_map("a"))
@@ -375,29 +418,48 @@ def test_across_all_namespaces_one_can_only_look(api: Api, namespace: str) -> No
     assert api.names(core(namespace, "configmaps")) == ["a"]
 
 
-@pytest.mark.parametrize(("query", "message"), [
-    ("labelSelector=a+b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
-    ("fieldSelector=a", "invalid selector: 'a'; can't understand 'a'"),
-    ("fieldSelector=a%3Db", '"a" is not a known field selector: only "metadata.name", "metadata.namespace"'),
-    ("limit=x", 'strconv.ParseInt: parsing "x": invalid syntax'),
-    ("continue=x", "continue key is not valid: illegal base64 data"),
-    ("resourceVersion=x", (
-        'invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax'
-    )),
-])
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (
+            "labelSelector=a+b",
+            "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt",
+        ),
+        ("fieldSelector=a", "invalid selector: 'a'; can't understand 'a'"),
+        (
+            "fieldSelector=a%3Db",
+            '"a" is not a known field selector: only "metadata.name", "metadata.namespace"',
+        ),
+        ("limit=x", 'strconv.ParseInt: parsing "x": invalid syntax'),
+        ("continue=x", "continue key is not valid: illegal base64 data"),
+        (
+            "resourceVersion=x",
+            (
+                'invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax'
+            ),
+        ),
+    ],
+)
 def test_bad_list_options(api: Api, namespace: str, query: str, message: str) -> None:
     answer = api("GET", f"{core(namespace, 'configmaps')}?{query}")
     refused(answer, 400, "BadRequest", message)
 
 
-@pytest.mark.parametrize(("query", "message"), [
-    ("fieldManager=" + "x" * 129, "fieldManager: Too long: may not be more than 128 bytes"),
-    ("fieldManager=%07", 'fieldManager: Invalid value: "\\u0007": should only contain printable characters'),
-    ("dryRun=some", 'dryRun: Unsupported value: ["some"]: supported values: "All"'),
-    ("fieldValidation=Some", (
-        'fieldValidation: Unsupported value: "Some": supported values: "Ignore", "Strict", "Warn"'
-    )),
-])
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("fieldManager=" + "x" * 129, "fieldManager: Too long: may not be more than 128 bytes"),
+        (
+            "fieldManager=%07",
+            'fieldManager: Invalid value: "\\u0007": should only contain printable characters',
+        ),
+        ("dryRun=some", 'dryRun: Unsupported value: ["some"]: supported values: "All"'),
+        (
+            "fieldValidation=Some",
+            ('fieldValidation: Unsupported value: "Some": supported values: "Ignore", "Strict", "Warn"'),
+        ),
+    ],
+)
 def test_bad_write_options(api: Api, namespace: str, query: str, message: str) -> None:
     maps = core(namespace, "configmaps")
     prefix = 'CreateOptions.meta.k8s.io "" is invalid: '
@@ -411,4 +473,7 @@ def test_a_status_with_negative_counts(api: Api, namespace: str) -> None:
         api.make(path, deployment("n", kind))
         answer = api("PATCH", f"{path}/n/status", {"status": {"replicas": -1}}, MERGE)
         assert answer.status_code == 422
-        assert "status.replicas: Invalid value: -1: must be greater than or equal to 0" in answer.json()["message"]
+        assert (
+            "status.replicas: Invalid value: -1: must be greater than or equal to 0"
+            in answer.json()["message"]
+        )

@@ -40,11 +40,14 @@ def test_a_collection_with_grace_and_finalizers(api: Api, namespace: str) -> Non
     assert api.names(pods) == []
 
 
-@pytest.mark.parametrize(("options", "finalizers"), [
-    ({"propagationPolicy": "Foreground"}, ["foregroundDeletion"]),
-    ({"propagationPolicy": "Orphan"}, ["orphan"]),
-    ({"orphanDependents": True}, ["orphan"]),
-])
+@pytest.mark.parametrize(
+    ("options", "finalizers"),
+    [
+        ({"propagationPolicy": "Foreground"}, ["foregroundDeletion"]),
+        ({"propagationPolicy": "Orphan"}, ["orphan"]),
+        ({"orphanDependents": True}, ["orphan"]),
+    ],
+)
 def test_propagation_by_finalizers(
     api: Api, namespace: str, options: dict[str, object], finalizers: list[str]
 ) -> None:
@@ -94,7 +97,9 @@ def test_finalizers_hold_and_may_only_become_fewer(api: Api, namespace: str) -> 
     api.make(maps, held)
     first = api("DELETE", f"{maps}/a").json()
     again = api("DELETE", f"{maps}/a").json()
-    assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"], "nothing new, nothing written"
+    assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"], (
+        "nothing new, nothing written"
+    )
     more = {"metadata": {"finalizers": ["example.com/one", "example.com/two", "example.com/three"]}}
     refused(api("PATCH", f"{maps}/a", more, MERGE), 422, "Invalid", (
         'ConfigMap "a" is invalid: metadata.finalizers: Forbidden: no new finalizers can be added if the object is '

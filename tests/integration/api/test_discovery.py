@@ -30,7 +30,10 @@ def test_every_group_has_a_preferred_version_and_resources(api: Api) -> None:
         for version in group["versions"]:
             assert version["groupVersion"] == f"{group['name']}/{version['version']}"
             resources = api.get(f"/apis/{version['groupVersion']}")
-            assert (resources["kind"], resources["groupVersion"]) == ("APIResourceList", version["groupVersion"])
+            assert (resources["kind"], resources["groupVersion"]) == (
+                "APIResourceList",
+                version["groupVersion"],
+            )
             assert resources["resources"]
 
 
@@ -45,7 +48,10 @@ def test_aggregated_and_plain_say_the_same(api: Api) -> None:
             assert version["freshness"] == "Current"
             for row in version["resources"]:
                 same = plain.pop(row["resource"])
-                assert (row["responseKind"]["kind"], row["singularResource"]) == (same["kind"], same["singularName"])
+                assert (row["responseKind"]["kind"], row["singularResource"]) == (
+                    same["kind"],
+                    same["singularName"],
+                )
                 assert (row["scope"] == "Namespaced", row["verbs"]) == (same["namespaced"], same["verbs"])
                 for sub in row.get("subresources", []):
                     assert plain.pop(f"{row['resource']}/{sub['subresource']}")["verbs"] == sub["verbs"]
@@ -56,10 +62,14 @@ def test_accept_headers_of_aggregated_discovery(api: Api) -> None:
     for path in ("/api", "/apis"):
         old = AGGREGATED.replace("v=v2;", "v=v2beta1;")
         for accept, kind in (
-            (AGGREGATED, "APIGroupDiscoveryList"), (old, "APIGroupDiscoveryList"),
+            (AGGREGATED, "APIGroupDiscoveryList"),
+            (old, "APIGroupDiscoveryList"),
             (f"{AGGREGATED},{old},application/json", "APIGroupDiscoveryList"),
             ("application/json", {"/api": "APIVersions", "/apis": "APIGroupList"}[path]),
-            (f"application/json;g=apidiscovery.k8s.io;v=v1;as=APIGroupDiscoveryList,{old}", "APIGroupDiscoveryList"),
+            (
+                f"application/json;g=apidiscovery.k8s.io;v=v1;as=APIGroupDiscoveryList,{old}",
+                "APIGroupDiscoveryList",
+            ),
         ):
             answer = api("GET", path, Accept=accept)
             assert answer.json()["kind"] == kind, accept

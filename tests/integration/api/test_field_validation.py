@@ -40,7 +40,9 @@ def odd(name: str) -> str:
     body["spec"]["template"]["spec"]["containers"][0] |= {"unknownNested": "x", "imagePullPolicy": "Always"}
     text = json.dumps(body)
     text = text.replace('"replicas": 1', '"replicas": 1, "replicas": 2')
-    return text.replace('"imagePullPolicy": "Always"', '"imagePullPolicy": "Always", "imagePullPolicy": "Never"')
+    return text.replace(
+        '"imagePullPolicy": "Always"', '"imagePullPolicy": "Always", "imagePullPolicy": "Never"'
+    )
 
 
 def warnings(answer: httpx.Response) -> list[str]:
@@ -88,7 +90,9 @@ def test_metadata_of_the_template(api: Api, namespace: str) -> None:
     body = deployment("a")
     body["spec"]["template"]["metadata"]["nope"] = 1
     answer = api("POST", apps(namespace, "deployments?fieldValidation=Strict"), body)
-    assert answer.json()["message"].endswith('strict decoding error: unknown field "spec.template.metadata.nope"')
+    assert answer.json()["message"].endswith(
+        'strict decoding error: unknown field "spec.template.metadata.nope"'
+    )
 
 
 @pytest.mark.parametrize("media", [MERGE, STRATEGIC])

@@ -66,7 +66,9 @@ KINDS: list[tuple[str, str, Object, Object, Any]] = [
 
 def body(namespace: str, name: str, manifest: Object, label: str) -> Object:
     about = {
-        key: {**manifest[key], "namespace": namespace} for key in ("involvedObject", "regarding") if key in manifest
+        key: {**manifest[key], "namespace": namespace}
+        for key in ("involvedObject", "regarding")
+        if key in manifest
     }
     return {**manifest, **about, "metadata": {"name": name, "labels": {"test": label}}}
 
@@ -81,7 +83,9 @@ def test_a_life(api: Api, namespace: str, case: tuple[str, str, Object, Object, 
     assert first["metadata"]["uid"] != api.get(f"{path}/second")["metadata"]["uid"]
     assert api.get(f"{path}/first") == first
     assert api.names(f"{path}?labelSelector=test%3Da") == ["first"]
-    everywhere = api.get(f"{root}/{plural}?labelSelector=test%3Da&fieldSelector=metadata.namespace%3D{namespace}")
+    everywhere = api.get(
+        f"{root}/{plural}?labelSelector=test%3Da&fieldSelector=metadata.namespace%3D{namespace}"
+    )
     assert [item["metadata"]["name"] for item in everywhere["items"]] == ["first"]
     patched = api.patch(f"{path}/first", {**patch, "metadata": {"labels": {"patched": "yes"}}}, STRATEGIC)
     assert changed(patched), patched
@@ -119,7 +123,9 @@ def test_status_of_workloads(api: Api, namespace: str, kind: str) -> None:
     stored = api.put(f"{path}/d/status", status)
     assert stored["status"]["conditions"][0]["reason"] == "E2E"
     assert (stored["spec"]["replicas"], stored["metadata"]["generation"]) == (1, 1)
-    patched = api.patch(f"{path}/d/status", {"status": {"conditions": [{"type": "Patched", "status": "True"}]}})
+    patched = api.patch(
+        f"{path}/d/status", {"status": {"conditions": [{"type": "Patched", "status": "True"}]}}
+    )
     assert [found["type"] for found in patched["status"]["conditions"]] == ["Patched"]
     assert api.get(f"{path}/d")["status"] == patched["status"]
     plain = api.patch(f"{path}/d", {"status": {"conditions": None}})
@@ -136,7 +142,9 @@ def test_scale(api: Api, namespace: str, kind: str) -> None:
     scale["spec"]["replicas"] = 2
     assert api.put(f"{path}/d/scale", scale)["spec"] == {"replicas": 2}
     for number, media in enumerate((MERGE, STRATEGIC), start=4):
-        assert api.patch(f"{path}/d/scale", {"spec": {"replicas": number}}, media)["spec"] == {"replicas": number}
+        assert api.patch(f"{path}/d/scale", {"spec": {"replicas": number}}, media)["spec"] == {
+            "replicas": number
+        }
     workload = api.get(f"{path}/d")
     assert (workload["spec"]["replicas"], workload["metadata"]["generation"]) == (5, 4)
 
@@ -147,7 +155,12 @@ def test_namespaces(api: Api, namespace: str) -> None:
     assert api.get(path)["metadata"]["labels"] == {"kubernetes.io/metadata.name": namespace}
     patched = api.patch(path, {"metadata": {"labels": {"testLabel": "testValue"}}}, STRATEGIC)
     assert patched["metadata"]["labels"]["testLabel"] == "testValue"
-    condition = {"type": "StatusPatch", "status": "True", "reason": "E2E", "message": "Patched by an e2e test"}
+    condition = {
+        "type": "StatusPatch",
+        "status": "True",
+        "reason": "E2E",
+        "message": "Patched by an e2e test",
+    }
     patch = {"metadata": {"annotations": {"x": "y"}}, "status": {"conditions": [condition]}}
     status = api.patch(f"{path}/status", patch)
     assert status["status"]["phase"] == "Active"
@@ -190,11 +203,17 @@ def test_a_pods_generation_grows_with_graceful_deletion(api: Api, namespace: str
     api("DELETE", f"{pods}/p", {"gracePeriodSeconds": 0})
 
 
-@pytest.mark.parametrize(("resources", "qos"), [
-    ({"requests": {"cpu": "100m", "memory": "100Mi"}, "limits": {"cpu": "100m", "memory": "100Mi"}}, "Guaranteed"),
-    ({"requests": {"cpu": "100m"}}, "Burstable"),
-    ({}, "BestEffort"),
-])
+@pytest.mark.parametrize(
+    ("resources", "qos"),
+    [
+        (
+            {"requests": {"cpu": "100m", "memory": "100Mi"}, "limits": {"cpu": "100m", "memory": "100Mi"}},
+            "Guaranteed",
+        ),
+        ({"requests": {"cpu": "100m"}}, "Burstable"),
+        ({}, "BestEffort"),
+    ],
+)
 def test_qos_class(api: Api, namespace: str, resources: Object, qos: str) -> None:
     containers = [{"name": "c", "image": "x", "resources": resources}]
     made = api.make(core(namespace, "pods"), pod("p", containers=containers))
@@ -225,12 +244,16 @@ def test_services(api: Api, namespace: str) -> None:
     made = api.make(services, service)
     ports = [port["nodePort"] for port in made["spec"]["ports"]]
     assert len(set(ports)) == 2
-    status = api.patch(f"{services}/s/status", {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}})
+    status = api.patch(
+        f"{services}/s/status", {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}}
+    )
     assert status["spec"] == made["spec"]
     assert status["status"]["loadBalancer"]["ingress"][0]["ip"] == "203.0.113.1"
     internal = api.patch(f"{services}/s", {"spec": {"type": "ClusterIP"}})
     assert not any("nodePort" in port for port in internal["spec"]["ports"])
-    external = api.patch(f"{services}/s", {"spec": {"type": "ExternalName", "externalName": "foo.example.com"}})
+    external = api.patch(
+        f"{services}/s", {"spec": {"type": "ExternalName", "externalName": "foo.example.com"}}
+    )
     assert not external["spec"].get("clusterIP")
     back = api.patch(f"{services}/s", {"spec": {"type": "ClusterIP", "externalName": None}})
     assert back["spec"]["clusterIP"].startswith("10.96.")
@@ -246,7 +269,9 @@ def test_core_and_new_events_are_the_same(api: Api, namespace: str) -> None:
     )  # fmt: skip
     selected = "involvedObject.kind=Event,reason=Test,type=Normal,involvedObject.name=about"
     assert api.names(f"{core(namespace, 'events')}?fieldSelector={selected}") == ["e"]
-    assert api.names(f"{path}?fieldSelector=regarding.name=about,reportingController=tests.example/c") == ["e"]
+    assert api.names(f"{path}?fieldSelector=regarding.name=about,reportingController=tests.example/c") == [
+        "e"
+    ]
     assert api("DELETE", f"{core(namespace, 'events')}?labelSelector=test%3Da").status_code == 200
     assert api.names(path) == []
 

@@ -97,18 +97,28 @@ def test_versions_of_the_future(api: Api, namespace: str) -> None:
     assert answer.headers["retry-after"] == str(answer.json()["details"]["retryAfterSeconds"])
 
 
-@pytest.mark.parametrize(("query", "message"), [
-    ("resourceVersionMatch=Exact", (
-        "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
-    )),
-    ("resourceVersionMatch=Foo&resourceVersion=1", (
-        'resourceVersionMatch: Unsupported value: "Foo": supported values: "Exact", "NotOlderThan", ""'
-    )),
-    ("resourceVersionMatch=Exact&resourceVersion=0", (
-        'resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
-    )),
-    ("sendInitialEvents=true", "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"),
-])
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (
+            "resourceVersionMatch=Exact",
+            (
+                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
+            ),
+        ),
+        (
+            "resourceVersionMatch=Foo&resourceVersion=1",
+            ('resourceVersionMatch: Unsupported value: "Foo": supported values: "Exact", "NotOlderThan", ""'),
+        ),
+        (
+            "resourceVersionMatch=Exact&resourceVersion=0",
+            (
+                'resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+            ),
+        ),
+        ("sendInitialEvents=true", "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"),
+    ],
+)
 def test_options_that_do_not_go_together(api: Api, namespace: str, query: str, message: str) -> None:
     answer = api("GET", f"{core(namespace, 'configmaps')}?{query}")
     refused(answer, 422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: {message}')
@@ -120,10 +130,14 @@ def test_continue_tokens_are_checked(api: Api, maps: str) -> None:
 
     for made, problem in (
         (token('{"v":"v9","rv":1,"start":"a"}'), 'server does not recognize this encoded version "v9"'),
-        (token('{"v":"meta.k8s.io/v1","rv":0,"start":"a"}'), (
-            "incorrect encoded start resourceVersion (version meta.k8s.io/v1)"
-        )),
-        (token('{"v":"meta.k8s.io/v1","rv":1,"start":""}'), "encoded start key empty (version meta.k8s.io/v1)"),
+        (
+            token('{"v":"meta.k8s.io/v1","rv":0,"start":"a"}'),
+            ("incorrect encoded start resourceVersion (version meta.k8s.io/v1)"),
+        ),
+        (
+            token('{"v":"meta.k8s.io/v1","rv":1,"start":""}'),
+            "encoded start key empty (version meta.k8s.io/v1)",
+        ),
     ):
         refused(
             api("GET", f"{maps}?continue={made}"), 400, "BadRequest", f"continue key is not valid: {problem}"
@@ -167,7 +181,10 @@ def test_lists_and_watches_of_what_is_forgotten(private_control_plane: ControlPl
     assert names(rest) == ["c4", "c6", "c7", "c8"], "goes on at the same place, but in today's objects"
     assert int(rest["metadata"]["resourceVersion"]) >= int(made["metadata"]["resourceVersion"])
     last = api.get(f"{maps}?limit=4&continue={rest['metadata']['continue']}")
-    assert (names(last), last["metadata"]["resourceVersion"]) == (["c9", "c95"], rest["metadata"]["resourceVersion"])
+    assert (names(last), last["metadata"]["resourceVersion"]) == (
+        ["c9", "c95"],
+        rest["metadata"]["resourceVersion"],
+    )
     refused(
         api("GET", f"{maps}?resourceVersion={old}&resourceVersionMatch=Exact"), 410, "Expired",
         "The resourceVersion for the provided list is too old.",
@@ -209,7 +226,10 @@ def test_the_columns_of_every_kind_match_its_rows(api: Api, namespace: str) -> N
             if "/" in resource["name"] or "list" not in resource["verbs"]:
                 continue
             found = api.get(f"{root}/{resource['name']}", Accept=TABLE)
-            assert "Name" in {column["name"] for column in found["columnDefinitions"]} or "events" in resource["name"]
+            assert (
+                "Name" in {column["name"] for column in found["columnDefinitions"]}
+                or "events" in resource["name"]
+            )
             for column in found["columnDefinitions"]:
                 assert column.keys() == {"name", "type", "format", "description", "priority"}
             for row in found["rows"]:
@@ -232,7 +252,9 @@ def test_forms_that_are_not_served(api: Api, namespace: str) -> None:
     review = {"spec": {"resourceAttributes": {"namespace": "default", "verb": "get", "resource": "pods"}}}
     answer = api("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review, Accept=TABLE)
     refused(answer, 406, "NotAcceptable", words)
-    fallback = api.get(core(namespace, "configmaps"), Accept=f"application/vnd.kubernetes.protobuf,{TABLE},*/*")
+    fallback = api.get(
+        core(namespace, "configmaps"), Accept=f"application/vnd.kubernetes.protobuf,{TABLE},*/*"
+    )
     assert fallback["kind"] == "Table"
 
 
@@ -242,5 +264,9 @@ def test_metadata_alone(api: Api, maps: str) -> None:
     assert page["metadata"]["remainingItemCount"] == NUMBER - 2
     whole = api.get(f"{maps}/c00")
     one = api.get(f"{maps}/c00", Accept=METADATA)
-    assert one == {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": whole["metadata"]}
+    assert one == {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": whole["metadata"],
+    }
     assert page["items"][0] == one

@@ -29,7 +29,9 @@ def names(listed: Any) -> list[str]:
 
 def test_config_map_lifecycle(core_v1: client.CoreV1Api, namespace: str) -> None:
     body = client.V1ConfigMap(
-        metadata=client.V1ObjectMeta(name="c", labels={"static": "true"}), data={"a": "1"}, binary_data={"b": "AAEC"}
+        metadata=client.V1ObjectMeta(name="c", labels={"static": "true"}),
+        data={"a": "1"},
+        binary_data={"b": "AAEC"},
     )
     made = core_v1.create_namespaced_config_map(namespace, body)
     assert made.metadata.creation_timestamp.tzinfo is not None
@@ -37,9 +39,11 @@ def test_config_map_lifecycle(core_v1: client.CoreV1Api, namespace: str) -> None
     assert core_v1.replace_namespaced_config_map("c", namespace, made).data == {"a": "2"}
     patched = core_v1.patch_namespaced_config_map("c", namespace, {"data": {"z": "3"}})
     assert patched.data == {"a": "2", "z": "3"}
-    assert names(core_v1.list_config_map_for_all_namespaces(
-        label_selector="static=true", field_selector=f"metadata.namespace={namespace}"
-    )) == ["c"]
+    assert names(
+        core_v1.list_config_map_for_all_namespaces(
+            label_selector="static=true", field_selector=f"metadata.namespace={namespace}"
+        )
+    ) == ["c"]
     assert core_v1.delete_collection_namespaced_config_map(namespace, label_selector="static=true")
     with pytest.raises(ApiException) as gone:
         core_v1.read_namespaced_config_map("c", namespace)
@@ -99,7 +103,10 @@ def test_deployment_lifecycle(apps_v1: client.AppsV1Api, namespace: str) -> None
     assert (scale.spec.replicas, scale.status.selector) == (3, "app=web")
     scale.spec.replicas = 4
     assert apps_v1.replace_namespaced_deployment_scale("web", namespace, scale).spec.replicas == 4
-    assert apps_v1.patch_namespaced_deployment_scale("web", namespace, {"spec": {"replicas": 5}}).spec.replicas == 5
+    assert (
+        apps_v1.patch_namespaced_deployment_scale("web", namespace, {"spec": {"replicas": 5}}).spec.replicas
+        == 5
+    )
     status = apps_v1.read_namespaced_deployment_status("web", namespace)
     status.status.replicas = 5
     assert apps_v1.replace_namespaced_deployment_status("web", namespace, status).status.replicas == 5
@@ -110,7 +117,9 @@ def test_deployment_lifecycle(apps_v1: client.AppsV1Api, namespace: str) -> None
 def test_replica_sets_pods_services(
     apps_v1: client.AppsV1Api, core_v1: client.CoreV1Api, namespace: str
 ) -> None:
-    assert apps_v1.create_namespaced_replica_set(namespace, deployment("r", "ReplicaSet")).status.replicas == 0
+    assert (
+        apps_v1.create_namespaced_replica_set(namespace, deployment("r", "ReplicaSet")).status.replicas == 0
+    )
     made = core_v1.create_namespaced_pod(namespace, pod("p"))
     assert (made.status.phase, made.spec.containers[0].image) == ("Pending", "busybox:1.36")
     status = core_v1.patch_namespaced_pod_status("p", namespace, {"status": {"message": "hello"}})
@@ -138,7 +147,9 @@ def test_events_leases_slices(python_client: client.ApiClient, namespace: str) -
         holder_identity="me", lease_duration_seconds=15
     ))  # fmt: skip
     leases.create_namespaced_lease(namespace, lease)
-    renewed = leases.patch_namespaced_lease("l", namespace, {"spec": {"renewTime": "2026-01-01T00:00:00.000001Z"}})
+    renewed = leases.patch_namespaced_lease(
+        "l", namespace, {"spec": {"renewTime": "2026-01-01T00:00:00.000001Z"}}
+    )
     assert renewed.spec.renew_time.microsecond == 1
     slices = client.DiscoveryV1Api(python_client)
     made = slices.create_namespaced_endpoint_slice(namespace, client.V1EndpointSlice(
@@ -148,7 +159,9 @@ def test_events_leases_slices(python_client: client.ApiClient, namespace: str) -
     assert made.endpoints[0].addresses == ["10.0.0.1"]
 
 
-def test_tokens_and_reviews(python_client: client.ApiClient, core_v1: client.CoreV1Api, namespace: str) -> None:
+def test_tokens_and_reviews(
+    python_client: client.ApiClient, core_v1: client.CoreV1Api, namespace: str
+) -> None:
     request = client.AuthenticationV1TokenRequest(spec=client.V1TokenRequestSpec(
         audiences=["https://kubernetes.default.svc.cluster.local"], expiration_seconds=600
     ))  # fmt: skip
@@ -176,9 +189,13 @@ def test_discovery_and_version(python_client: client.ApiClient) -> None:
     version = client.VersionApi(python_client).get_code()
     assert (version.major.isdigit(), version.minor, version.git_version) == (True, "36", "v1.36.0")
     groups = client.ApisApi(python_client).get_api_versions().groups
-    assert {"apps", "coordination.k8s.io", "discovery.k8s.io", "events.k8s.io"} <= {group.name for group in groups}
+    assert {"apps", "coordination.k8s.io", "discovery.k8s.io", "events.k8s.io"} <= {
+        group.name for group in groups
+    }
     resources = client.AppsV1Api(python_client).get_api_resources().resources
-    assert {"deployments", "deployments/scale", "deployments/status"} <= {resource.name for resource in resources}
+    assert {"deployments", "deployments/scale", "deployments/status"} <= {
+        resource.name for resource in resources
+    }
 
 
 def test_the_dynamic_client(python_client: client.ApiClient, namespace: str, tmp_path: Any) -> None:

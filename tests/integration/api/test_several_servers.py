@@ -28,8 +28,10 @@ from tests.integration.api.conftest import (
 def other(control_plane: ControlPlane) -> Iterator[Api]:
     """A second API server on the same etcd."""
     port = free_port()
-    flags = [f"--secure-port={port}" if flag.startswith("--secure-port=") else flag
-             for flag in control_plane.api_server.argv[3:]]
+    flags = [
+        f"--secure-port={port}" if flag.startswith("--secure-port=") else flag
+        for flag in control_plane.api_server.argv[3:]
+    ]
     server = Process.module("apiserver", flags, control_plane.directory / "apiserver-2.log")
     server.start()
     try:
@@ -194,7 +196,9 @@ def test_every_acknowledged_write_outlives_a_kill(private_control_plane: Control
     total = int(api.get(f"{maps}/counter")["data"]["n"])
     assert max(counted) <= total <= max(counted) + 2
     for name in acknowledged[-5:]:
-        refused(api("POST", maps, config_map(name)), 409, "AlreadyExists", f'configmaps "{name}" already exists')
+        refused(
+            api("POST", maps, config_map(name)), 409, "AlreadyExists", f'configmaps "{name}" already exists'
+        )
     api.client.close()
 
 
@@ -226,7 +230,9 @@ def test_etcd_away_and_back(private_control_plane: ControlPlane) -> None:
     api = Api(plane)
     maps = core("default", "configmaps")
     api.make(maps, config_map("before"))
-    stream = api.client.send(api.client.build_request("GET", f"{maps}?watch=1&resourceVersion=0"), stream=True)
+    stream = api.client.send(
+        api.client.build_request("GET", f"{maps}?watch=1&resourceVersion=0"), stream=True
+    )
     lines = stream.iter_lines()
     seen = [json.loads(next(lines))["object"]["metadata"]["name"]]
     plane.etcd.process.kill()

@@ -57,7 +57,10 @@ def test_a_watch_starts_at_its_resource_version(api: Api, namespace: str) -> Non
     api.patch(f"{maps}/a", {"data": {"mutation": "2"}})
     api("DELETE", f"{maps}/a")
     events = api.watch(f"{maps}?watch=1&resourceVersion={version(first)}", 2)
-    assert [(e["type"], e["object"]["data"]["mutation"]) for e in events] == [("MODIFIED", "2"), ("DELETED", "2")]
+    assert [(e["type"], e["object"]["data"]["mutation"]) for e in events] == [
+        ("MODIFIED", "2"),
+        ("DELETED", "2"),
+    ]
     last = version(events[0]["object"])
     assert seen(api.watch(f"{maps}?watch=1&resourceVersion={last}", 1)) == [("DELETED", "a")]
 
@@ -126,7 +129,11 @@ def test_streamed_lists(api: Api, namespace: str, floor: str) -> None:
     events = api.watch(f"{maps}?{STREAMED}&resourceVersion={given}", 6)
     assert seen(events[:-1]) == [("ADDED", name) for name in names]
     end = events[-1]
-    assert (end["type"], end["object"]["kind"], end["object"]["apiVersion"]) == ("BOOKMARK", "ConfigMap", "v1")
+    assert (end["type"], end["object"]["kind"], end["object"]["apiVersion"]) == (
+        "BOOKMARK",
+        "ConfigMap",
+        "v1",
+    )
     assert end["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
     assert int(version(end["object"])) >= int(version(made))
     picked = api.watch(f"{maps}?{STREAMED}&labelSelector=l%3Dm3", 2)
@@ -140,7 +147,10 @@ def test_a_streamed_list_can_be_of_metadata_or_tables(api: Api, namespace: str) 
     pods = core(namespace, "pods")
     api.make(pods, pod("p"))
     added, end = api.watch(f"{pods}?{STREAMED}", 2, Accept=METADATA)
-    assert (added["object"]["kind"], added["object"]["apiVersion"]) == ("PartialObjectMetadata", "meta.k8s.io/v1")
+    assert (added["object"]["kind"], added["object"]["apiVersion"]) == (
+        "PartialObjectMetadata",
+        "meta.k8s.io/v1",
+    )
     assert added["object"].keys() == {"kind", "apiVersion", "metadata"}
     assert end["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
     added, end = api.watch(f"{pods}?{STREAMED}", 2, Accept=TABLE)
@@ -157,18 +167,28 @@ def test_a_table_names_its_columns(api: Api, namespace: str) -> None:
     assert [column["name"] for column in first["object"]["columnDefinitions"]] == ["Name", "Data", "Age"]
 
 
-@pytest.mark.parametrize(("query", "problem"), [
-    ("sendInitialEvents=true", (
-        "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-    )),
-    ("sendInitialEvents=true&resourceVersionMatch=Exact", (
-        'resourceVersionMatch: Unsupported value: "Exact": supported values: "NotOlderThan"'
-    )),
-    ("resourceVersionMatch=NotOlderThan", (
-        "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
-        "provided"
-    )),
-])
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        (
+            "sendInitialEvents=true",
+            (
+                "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            ),
+        ),
+        (
+            "sendInitialEvents=true&resourceVersionMatch=Exact",
+            ('resourceVersionMatch: Unsupported value: "Exact": supported values: "NotOlderThan"'),
+        ),
+        (
+            "resourceVersionMatch=NotOlderThan",
+            (
+                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
+                "provided"
+            ),
+        ),
+    ],
+)
 def test_options_that_do_not_go_together(api: Api, namespace: str, query: str, problem: str) -> None:
     answer = api("GET", f"{core(namespace, 'configmaps')}?watch=1&{query}")
     refused(answer, 422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: {problem}')
@@ -177,9 +197,14 @@ def test_options_that_do_not_go_together(api: Api, namespace: str, query: str, p
 def test_versions_that_cannot_be_watched(api: Api, namespace: str) -> None:
     maps = core(namespace, "configmaps")
     answer = api("GET", f"{maps}?watch=1&resourceVersion=x")
-    refused(answer, 400, "BadRequest", (
-        'invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax'
-    ))
+    refused(
+        answer,
+        400,
+        "BadRequest",
+        (
+            'invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax'
+        ),
+    )
 
 
 def test_a_watch_follows_deletion_with_finalizers(api: Api, namespace: str) -> None:
@@ -201,17 +226,24 @@ def test_watching_pods_by_their_fields(api: Api, namespace: str) -> None:
     api.make(pods, pod("p"))
     target = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": f"n-{namespace}"}}
     api.make(f"{pods}/p/binding", target)
-    events = api.watch(f"/api/v1/pods?watch=1&fieldSelector=spec.nodeName%3Dn-{namespace}&resourceVersion={start}", 1)
+    events = api.watch(
+        f"/api/v1/pods?watch=1&fieldSelector=spec.nodeName%3Dn-{namespace}&resourceVersion={start}", 1
+    )
     assert seen(events) == [("ADDED", "p")]
-    left = api.watch(f"/api/v1/pods?watch=1&fieldSelector=spec.nodeName%3D,metadata.namespace%3D{namespace}"
-                     f"&resourceVersion={start}", 2)
+    left = api.watch(
+        f"/api/v1/pods?watch=1&fieldSelector=spec.nodeName%3D,metadata.namespace%3D{namespace}"
+        f"&resourceVersion={start}",
+        2,
+    )
     assert seen(left) == [("ADDED", "p"), ("DELETED", "p")]
 
 
 def test_a_write_reaches_every_watcher(api: Api, namespace: str) -> None:
     maps = core(namespace, "configmaps")
     start = version(api.get(maps))
-    with httpx.Client(base_url=api.client.base_url, verify=api.context, timeout=30, limits=httpx.Limits()) as many:
+    with httpx.Client(
+        base_url=api.client.base_url, verify=api.context, timeout=30, limits=httpx.Limits()
+    ) as many:
         request = many.build_request("GET", f"{maps}?watch=1&resourceVersion={start}")
         streams = [many.send(request, stream=True) for _ in range(40)]
         api.make(maps, config_map("a"))

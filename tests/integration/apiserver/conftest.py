@@ -83,7 +83,9 @@ async def namespace(http: Http, request: pytest.FixtureRequest) -> str:
     name = f"t{next(_numbers)}-{request.node.name.lower().replace('_', '-').split('[')[0]}"[:63].rstrip("-")
     created = await http("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     assert created.status == 201, created.body
-    account = await http("POST", f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "default"}})
+    account = await http(
+        "POST", f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "default"}}
+    )
     assert account.status == 201, account.body
     return name
 
@@ -115,5 +117,5 @@ def deployment(name: str, replicas: int = 1) -> dict[str, Any]:
 async def until(condition: Any, seconds: float = 10.0) -> None:
     """Wait for `await condition()` to be true."""
     async with asyncio.timeout(seconds):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - the condition is the server's, no event of ours
             await asyncio.sleep(0.05)

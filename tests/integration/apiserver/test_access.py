@@ -34,7 +34,9 @@ async def test_service_account_tokens(http: Http, stranger: Http, namespace: str
     assert claims["aud"] == ["https://kubernetes.default.svc.cluster.local"]
     assert claims["kubernetes.io"]["namespace"] == namespace
     bearer = f"Bearer {token}"
-    review = await stranger("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, Authorization=bearer)
+    review = await stranger(
+        "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, Authorization=bearer
+    )
     assert review.json["status"]["userInfo"]["username"] == f"system:serviceaccount:{namespace}:default"
     assert "system:serviceaccounts" in review.json["status"]["userInfo"]["groups"]
     answer = await stranger("GET", f"/api/v1/namespaces/{namespace}/pods", Authorization=bearer)
@@ -73,7 +75,9 @@ async def test_issuer_discovery(http: Http) -> None:
     assert key["use"] == "sig"
 
 
-async def test_daemons_may_do_their_work_only(control_plane: ControlPlane, http: Http, namespace: str) -> None:
+async def test_daemons_may_do_their_work_only(
+    control_plane: ControlPlane, http: Http, namespace: str
+) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     proxy = {"Impersonate_User": "system:kube-proxy"}
     assert (await http("GET", "/api/v1/services", **proxy)).status == 200
@@ -130,7 +134,11 @@ async def test_streams_are_refused_with_words(http: Http, namespace: str) -> Non
     assert (await http("GET", f"{path}/two/log")).message == (
         "a container name must be specified for pod two, choose one of: [c d]"
     )
-    assert (await http("GET", f"{path}/two/log?container=x")).message == "container x is not valid for pod two"
-    assert (await http("GET", f"{path}/two/log?container=c")).message == "pod two does not have a host assigned"
+    assert (
+        await http("GET", f"{path}/two/log?container=x")
+    ).message == "container x is not valid for pod two"
+    assert (
+        await http("GET", f"{path}/two/log?container=c")
+    ).message == "pod two does not have a host assigned"
     assert (await http("POST", f"{path}/two/exec?container=c&command=ls&stdout=1")).status == 400
     assert (await http("GET", f"{path}/none/log")).message == 'pods "none" not found'

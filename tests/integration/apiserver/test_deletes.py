@@ -24,7 +24,9 @@ async def test_finalizers_hold_an_object(http: Http, namespace: str) -> None:
     going = await http("DELETE", f"{path}/a")
     assert going.json["metadata"]["deletionTimestamp"]
     assert going.json["metadata"]["deletionGracePeriodSeconds"] == 0
-    more = await http.merge(f"{path}/a", {"metadata": {"finalizers": ["example.com/hold", "example.com/more"]}})
+    more = await http.merge(
+        f"{path}/a", {"metadata": {"finalizers": ["example.com/hold", "example.com/more"]}}
+    )
     assert more.status == 422
     duplicate = await http("POST", path, config_map("a"))
     assert duplicate.message == 'object is being deleted: configmaps "a" already exists'
@@ -93,7 +95,11 @@ async def test_collections(http: Http, namespace: str) -> None:
 async def test_eviction_deletes(http: Http, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/pods"
     await http("POST", path, pod("p"))
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p", "namespace": namespace}}
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": "p", "namespace": namespace},
+    }
     assert (await http("POST", f"{path}/p/eviction", eviction)).json["status"] == "Success"
     assert (await http("GET", f"{path}/p")).status == 404
 

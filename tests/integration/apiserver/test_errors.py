@@ -54,7 +54,10 @@ async def test_names_must_agree(http: Http, namespace: str) -> None:
     other["metadata"]["namespace"] = "elsewhere"
     answer = await http("POST", path, other)
     assert answer.status == 400
-    assert answer.message == "the namespace of the provided object does not match the namespace sent on the request"
+    assert (
+        answer.message
+        == "the namespace of the provided object does not match the namespace sent on the request"
+    )
 
 
 async def test_missing_namespace(http: Http) -> None:
@@ -65,7 +68,8 @@ async def test_missing_namespace(http: Http) -> None:
 async def test_invalid_object(http: Http, namespace: str) -> None:
     answer = await http("POST", f"/api/v1/namespaces/{namespace}/configmaps", config_map("Not_A_Name"))
     assert (answer.status, answer.json["reason"]) == (422, "Invalid")
-    assert answer.message.startswith('ConfigMap "Not_A_Name" is invalid: metadata.name: Invalid value: "Not_A_Name": a ')
+    start = 'ConfigMap "Not_A_Name" is invalid: metadata.name: Invalid value: "Not_A_Name": a '
+    assert answer.message.startswith(start)
     assert answer.json["details"]["causes"][0]["field"] == "metadata.name"
 
 
@@ -77,7 +81,7 @@ async def test_selector_must_match_template(http: Http, namespace: str) -> None:
     assert "`selector` does not match template `labels`" in answer.message
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"nonsense", b"{\"kind\":"])
+@pytest.mark.parametrize("body", [b"{", b"[]", b"nonsense", b'{"kind":'])
 async def test_malformed_json(http: Http, namespace: str, body: bytes) -> None:
     answer = await http("POST", f"/api/v1/namespaces/{namespace}/configmaps", body)
     assert (answer.status, answer.json["reason"]) == (400, "BadRequest")
@@ -140,7 +144,12 @@ async def test_methods_and_addresses(http: Http, namespace: str) -> None:
     answer = await http("POST", f"/api/v1/namespaces/{namespace}/configmaps/a", "{}")
     assert (answer.status, answer.json["reason"]) == (405, "MethodNotAllowed")
     assert answer.message == "the server does not allow this method on the requested resource"
-    for path in ("/api/v1/nonsense", f"/api/v1/namespaces/{namespace}/nodes", "/apis/none.example/v1", "/nowhere"):
+    for path in (
+        "/api/v1/nonsense",
+        f"/api/v1/namespaces/{namespace}/nodes",
+        "/apis/none.example/v1",
+        "/nowhere",
+    ):
         answer = await http("GET", path)
         assert (answer.status, answer.json["reason"]) == (404, "NotFound"), path
         assert answer.message == "the server could not find the requested resource"

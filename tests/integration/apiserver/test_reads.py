@@ -22,7 +22,9 @@ async def test_lists_are_lists(http: Http, namespace: str) -> None:
     listed = (await http("GET", path)).json
     assert (listed["kind"], listed["apiVersion"]) == ("ConfigMapList", "v1")
     assert [item["metadata"]["name"] for item in listed["items"]] == ["a", "b"]
-    assert int(listed["metadata"]["resourceVersion"]) >= int(listed["items"][0]["metadata"]["resourceVersion"])
+    assert int(listed["metadata"]["resourceVersion"]) >= int(
+        listed["items"][0]["metadata"]["resourceVersion"]
+    )
     everywhere = (await http("GET", "/api/v1/configmaps?fieldSelector=metadata.name=a")).json
     assert namespace in {item["metadata"]["namespace"] for item in everywhere["items"]}
 
@@ -46,14 +48,22 @@ async def test_tables_and_metadata(http: Http, namespace: str) -> None:
     await http("POST", path, pod("p"))
     table = (await http("GET", path, Accept=TABLE)).json
     assert (table["kind"], table["apiVersion"]) == ("Table", "meta.k8s.io/v1")
-    assert [c["name"] for c in table["columnDefinitions"]][:5] == ["Name", "Ready", "Status", "Restarts", "Age"]
+    assert [c["name"] for c in table["columnDefinitions"]][:5] == [
+        "Name",
+        "Ready",
+        "Status",
+        "Restarts",
+        "Age",
+    ]
     assert table["rows"][0]["cells"][:4] == ["p", "0/1", "Pending", "0"]
     assert table["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
     form = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
     listed = (await http("GET", path, Accept=form)).json
     assert listed["kind"] == "PartialObjectMetadataList"
     assert listed["items"][0].keys() == {"kind", "apiVersion", "metadata"}
-    one = (await http("GET", f"{path}/p", Accept="application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io")).json
+    one = (
+        await http("GET", f"{path}/p", Accept="application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io")
+    ).json
     assert one["kind"] == "PartialObjectMetadata"
     only_protobuf = await http("GET", path, Accept="application/x-unheard-of")
     assert only_protobuf.status == 406
@@ -144,7 +154,10 @@ async def test_discovery(http: Http) -> None:
     assert by_name["serviceaccounts/token"]["group"] == "authentication.k8s.io"
     accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
     answer = await http("GET", "/apis", Accept=accept)
-    assert answer.headers["Content-Type"] == "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    assert (
+        answer.headers["Content-Type"]
+        == "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    )
     assert answer.json["kind"] == "APIGroupDiscoveryList"
     unchanged = await http("GET", "/apis", Accept=accept, If_None_Match=answer.headers["ETag"])
     assert unchanged.status == 304
@@ -158,16 +171,16 @@ async def test_version_and_health(http: Http, stranger: Http) -> None:
     assert verbose.endswith("readyz check passed\n")
     assert (await http("GET", "/healthz/etcd")).body == b"ok"
     metrics = (await http("GET", "/metrics")).body.decode()
-    assert 'apiserver_request_total{' in metrics
+    assert "apiserver_request_total{" in metrics
     assert "apiserver_request_duration_seconds_bucket{" in metrics
     assert "apiserver_longrunning_requests" in metrics
 
 
 async def test_pretty(http: Http, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-    assert b"\n  \"" in (await http("GET", f"{path}?pretty=true")).body
-    assert b"\n  \"" in (await http("GET", path, User_Agent="curl/8")).body
-    assert b"\n  \"" not in (await http("GET", path)).body
+    assert b'\n  "' in (await http("GET", f"{path}?pretty=true")).body
+    assert b'\n  "' in (await http("GET", path, User_Agent="curl/8")).body
+    assert b'\n  "' not in (await http("GET", path)).body
 
 
 async def test_kubernetes_service_has_the_first_address(http: Http, control_plane: ControlPlane) -> None:

@@ -9,7 +9,12 @@ from tests.integration.apiserver.conftest import Http, config_map, deployment, p
 
 async def test_create_sets_what_is_the_servers(http: Http, namespace: str) -> None:
     sent = config_map("a", x="1")
-    sent["metadata"] |= {"uid": "mine", "creationTimestamp": "2001-01-01T00:00:00Z", "selfLink": "/x", "generation": 7}
+    sent["metadata"] |= {
+        "uid": "mine",
+        "creationTimestamp": "2001-01-01T00:00:00Z",
+        "selfLink": "/x",
+        "generation": 7,
+    }
     answer = await http("POST", f"/api/v1/namespaces/{namespace}/configmaps?fieldManager=me", sent)
     metadata = answer.json["metadata"]
     assert answer.status == 201
@@ -62,7 +67,9 @@ async def test_an_update_that_changes_nothing_writes_nothing(http: Http, namespa
 async def test_generation_counts_the_spec_only(http: Http, namespace: str) -> None:
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
     assert (await http("POST", path, deployment("web"))).json["metadata"]["generation"] == 1
-    labelled = await http.merge(f"{path}/web", {"metadata": {"labels": {"a": "b"}}, "status": {"replicas": 5}})
+    labelled = await http.merge(
+        f"{path}/web", {"metadata": {"labels": {"a": "b"}}, "status": {"replicas": 5}}
+    )
     assert labelled.json["metadata"]["generation"] == 1
     assert "replicas" not in labelled.json.get("status", {})
     scaled = await http.merge(f"{path}/web", {"spec": {"replicas": 3}})
@@ -95,7 +102,10 @@ async def test_json_patch(http: Http, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     await http("POST", path, config_map("a", x="1"))
     kind = "application/json-patch+json"
-    operations = [{"op": "test", "path": "/data/x", "value": "1"}, {"op": "add", "path": "/data/y", "value": "2"}]
+    operations = [
+        {"op": "test", "path": "/data/x", "value": "1"},
+        {"op": "add", "path": "/data/y", "value": "2"},
+    ]
     answer = await http("PATCH", f"{path}/a", operations, Content_Type=kind)
     assert answer.json["data"] == {"x": "1", "y": "2"}
     failed = await http(
@@ -150,7 +160,9 @@ async def test_pods_get_account_token_tolerations_and_priority(http: Http, names
     assert spec["serviceAccountName"] == spec["serviceAccount"] == "default"
     (volume,) = spec["volumes"]
     assert volume["name"].startswith("kube-api-access-")
-    assert volume["projected"]["sources"][0] == {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}}
+    assert volume["projected"]["sources"][0] == {
+        "serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}
+    }
     assert spec["containers"][0]["volumeMounts"] == [{
         "name": volume["name"], "readOnly": True, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
     }]  # fmt: skip

@@ -81,7 +81,9 @@ async def test_a_bound_pod_waits_for_its_kubelet_when_deleted(client: Client, na
 
 async def test_pods_are_selected_by_their_fields(client: Client, namespace: str) -> None:
     await client.create(PODS, pod({"nodeName": "node-7"}), namespace=namespace)
-    found = await client.list(PODS, namespace=namespace, field_selector="spec.nodeName=node-7,status.phase=Pending")
+    found = await client.list(
+        PODS, namespace=namespace, field_selector="spec.nodeName=node-7,status.phase=Pending"
+    )
     assert [p["metadata"]["name"] for p in found["items"]] == ["web"]
     found = await client.list(PODS, namespace=namespace, field_selector="spec.nodeName!=node-7")
     assert found["items"] == []
@@ -101,12 +103,18 @@ async def test_an_invalid_object_is_refused_and_not_stored(client: Client, names
     assert (await refusal(client.get(DEPLOYMENTS, "meow", namespace=namespace))).code == 404
 
 
-@pytest.mark.parametrize(("spec", "expected"), [
-    ({"containers": [{}]}, "spec.containers[0].name: Required value"),
-    ({"containers": [{"name": "a", "image": "b", "ports": [{}]}]}, "ports[0].containerPort: Required value"),
-    ({"containers": [{"name": "a", "image": "b"}] * 2}, 'spec.containers[1].name: Duplicate value: "a"'),
-    ({}, "spec.containers: Required value"),
-])
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"containers": [{}]}, "spec.containers[0].name: Required value"),
+        (
+            {"containers": [{"name": "a", "image": "b", "ports": [{}]}]},
+            "ports[0].containerPort: Required value",
+        ),
+        ({"containers": [{"name": "a", "image": "b"}] * 2}, 'spec.containers[1].name: Duplicate value: "a"'),
+        ({}, "spec.containers: Required value"),
+    ],
+)
 async def test_what_lacks_its_key_is_refused_by_name(
     client: Client, namespace: str, spec: dict[str, Any], expected: str
 ) -> None:
@@ -133,7 +141,9 @@ async def test_a_cluster_ip_belongs_to_one_service(client: Client, namespace: st
 async def test_a_node_port_is_given_back_with_the_type(client: Client, namespace: str) -> None:
     made = await client.create(SERVICES, service(type="NodePort"), namespace=namespace)
     port = made["spec"]["ports"][0]["nodePort"]
-    rival = merged(service(type="NodePort", ports=[{"port": 80, "nodePort": port}]), {"metadata": {"name": "rival"}})
+    rival = merged(
+        service(type="NodePort", ports=[{"port": 80, "nodePort": port}]), {"metadata": {"name": "rival"}}
+    )
     error = await refusal(client.create(SERVICES, rival, namespace=namespace))
     assert error.message == (
         f'Service "rival" is invalid: spec.ports[0].nodePort: Invalid value: {port}: provided port is already allocated'
@@ -144,20 +154,27 @@ async def test_a_node_port_is_given_back_with_the_type(client: Client, namespace
 
 async def test_many_services_at_once_never_share_an_address(client: Client, namespace: str) -> None:
     async def create(i: int) -> Object:
-        return await client.create(SERVICES, merged(service(), {"metadata": {"name": f"s{i}"}}), namespace=namespace)
+        return await client.create(
+            SERVICES, merged(service(), {"metadata": {"name": f"s{i}"}}), namespace=namespace
+        )
 
     made = await asyncio.gather(*(create(i) for i in range(60)))
     assert len({s["spec"]["clusterIP"] for s in made}) == 60
 
 
 async def test_secrets_fold_string_data(client: Client, namespace: str) -> None:
-    made = await client.create(SECRETS, {"metadata": {"name": "s"}, "stringData": {"a": "b"}}, namespace=namespace)
+    made = await client.create(
+        SECRETS, {"metadata": {"name": "s"}, "stringData": {"a": "b"}}, namespace=namespace
+    )
     assert (made["data"], made["type"], "stringData" in made) == ({"a": "Yg=="}, "Opaque", False)
 
 
 async def test_an_event_is_read_in_both_versions(client: Client, namespace: str) -> None:
     event = {
-        "metadata": {"name": "e"}, "reason": "Pulled", "message": "done", "type": "Normal",
+        "metadata": {"name": "e"},
+        "reason": "Pulled",
+        "message": "done",
+        "type": "Normal",
         "involvedObject": {"kind": "Pod", "namespace": namespace, "name": "web"},
     }
     await client.create(EVENTS, event, namespace=namespace)
@@ -189,13 +206,30 @@ async def test_a_node_registers_with_its_status(client: Client) -> None:
 def test_what_kubectl_shows(control_plane: ControlPlane) -> None:
     name = f"kinds-{uuid.uuid4().hex[:8]}"
     kubectl = control_plane.kubectl
-    kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
+    kubectl(
+        "apply",
+        "-f",
+        "-",
+        input=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+    )
     documents = [service(type="NodePort", ports=[{"port": 80, "nodePort": 31999}]), deployment(replicas=2)]
-    kubectl("apply", "-n", name, "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}))
+    kubectl(
+        "apply",
+        "-n",
+        name,
+        "-f",
+        "-",
+        input=json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}),
+    )
     shown = kubectl("get", "svc,deploy", "-n", name, "-o", "wide")
     assert "80:31999/TCP" in shown
     assert "deployment.apps/meow   0/2     0            0" in shown
     again = kubectl(
-        "apply", "-n", name, "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
+        "apply",
+        "-n",
+        name,
+        "-f",
+        "-",
+        input=json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}),
     )
     assert again == "service/meow-svc unchanged\ndeployment.apps/meow unchanged\n"

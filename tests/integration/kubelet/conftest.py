@@ -123,7 +123,11 @@ class Node:
 
 
 async def _prepare(client: Client) -> None:
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "default"}}
+    account = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "default", "namespace": "default"},
+    }
     with contextlib.suppress(StatusError):
         await client.create(SERVICE_ACCOUNTS, account)
     settings = {
@@ -134,7 +138,6 @@ async def _prepare(client: Client) -> None:
     }
     with contextlib.suppress(StatusError):
         await client.create(CONFIG_MAPS, settings)
-
 
 
 @pytest.fixture

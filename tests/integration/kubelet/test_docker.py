@@ -18,7 +18,9 @@ def box(script: str = SLEEP, name: str = "c", **fields: Any) -> Object:
 
 
 def ready(pod: Object) -> bool:
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ()))
+    return any(
+        one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ())
+    )
 
 
 def first(pod: Object) -> Object:
@@ -43,7 +45,11 @@ async def test_environment_files_and_identity(docker_node: Any) -> None:
                 {"name": "COLOR", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "color"}}},
                 {"name": "TEXT", "value": "is $(COLOR)"},
             ],
-            securityContext={"runAsUser": 1000, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True},
+            securityContext={
+                "runAsUser": 1000,
+                "capabilities": {"drop": ["ALL"]},
+                "readOnlyRootFilesystem": True,
+            },
             volumeMounts=[{"name": "data", "mountPath": "/data"}, {"name": "cfg", "mountPath": "/cfg"}],
         ),
         initContainers=[
@@ -86,7 +92,8 @@ def first_restart(pod: Object) -> int:
 async def test_probes_restart_and_gate(docker_node: Any) -> None:
     live = {"exec": {"command": ["test", "-e", "/tmp/alive"]}, "periodSeconds": 1, "failureThreshold": 1}
     await docker_node.create(
-        "probed", box("touch /tmp/alive; " + SLEEP, livenessProbe=live, readinessProbe={**live, "failureThreshold": 2})
+        "probed",
+        box("touch /tmp/alive; " + SLEEP, livenessProbe=live, readinessProbe={**live, "failureThreshold": 2}),
     )
     pod = await docker_node.until("probed", ready)
     await output(docker_node, pod, "rm", "/tmp/alive")
@@ -95,7 +102,9 @@ async def test_probes_restart_and_gate(docker_node: Any) -> None:
 
 async def test_pull_failures_read_as_users_know_them(docker_node: Any) -> None:
     await docker_node.create("pull", {"name": "c", "image": "registry.invalid/none:1"})
-    await docker_node.create("never", {"name": "c", "image": "registry.invalid/none:1", "imagePullPolicy": "Never"})
+    await docker_node.create(
+        "never", {"name": "c", "image": "registry.invalid/none:1", "imagePullPolicy": "Never"}
+    )
     pod = await docker_node.until("pull", lambda pod: "ImagePullBackOff" in str(pod["status"]))
     message = first(pod)["state"]["waiting"]["message"]
     assert message.startswith('Back-off pulling image "registry.invalid/none:1": ErrImagePull: ')
@@ -130,7 +139,9 @@ async def test_pre_stop_runs_before_the_signal(docker_node: Any, tmp_path: Path)
     await docker_node.create(
         "hooked",
         box(lifecycle=hook, volumeMounts=[{"name": "host", "mountPath": "/host"}]),
-        volumes=[{"name": "host", "hostPath": {"path": str(tmp_path / "shared"), "type": "DirectoryOrCreate"}}],
+        volumes=[
+            {"name": "host", "hostPath": {"path": str(tmp_path / "shared"), "type": "DirectoryOrCreate"}}
+        ],
     )
     await docker_node.until("hooked", ready)
     await docker_node.client.delete(PODS, "hooked", "default", 5)

@@ -15,7 +15,9 @@ def phase(wanted: str) -> Any:
 
 
 def ready(pod: Object) -> bool:
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ()))
+    return any(
+        one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ())
+    )
 
 
 async def test_the_node_registers_and_holds_its_lease(hollow_node: Any) -> None:
@@ -65,7 +67,9 @@ async def test_a_missing_config_map_holds_the_container_until_it_comes(hollow_no
     pod = await hollow_node.until(
         "waits", lambda pod: "CreateContainerConfigError" in str(pod["status"].get("containerStatuses"))
     )
-    assert pod["status"]["containerStatuses"][0]["state"]["waiting"]["message"] == 'configmap "later" not found'
+    assert (
+        pod["status"]["containerStatuses"][0]["state"]["waiting"]["message"] == 'configmap "later" not found'
+    )
     await hollow_node.client.create(
         CONFIG_MAPS,
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "later", "namespace": "default"}},
@@ -80,10 +84,15 @@ async def test_active_deadline(hollow_node: Any) -> None:
 
 
 async def test_init_containers_come_first(hollow_node: Any) -> None:
-    init = [{"name": f"i{number}", "image": "hollow:latest", "command": ["sh", "-c", "exit 0"]} for number in (1, 2)]
+    init = [
+        {"name": f"i{number}", "image": "hollow:latest", "command": ["sh", "-c", "exit 0"]}
+        for number in (1, 2)
+    ]
     await hollow_node.create("inits", BOX, initContainers=init)
     pod = await hollow_node.until("inits", ready)
-    assert [one["state"]["terminated"]["reason"] for one in pod["status"]["initContainerStatuses"]] == ["Completed"] * 2
+    assert [one["state"]["terminated"]["reason"] for one in pod["status"]["initContainerStatuses"]] == [
+        "Completed"
+    ] * 2
 
 
 async def test_a_hundred_pods(hollow_node: Any) -> None:

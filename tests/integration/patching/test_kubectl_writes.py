@@ -26,7 +26,9 @@ def manifest(**spec: Any) -> str:
                 "selector": {"matchLabels": {"app": "web"}},
                 "template": {
                     "metadata": {"labels": {"app": "web"}},
-                    "spec": {"containers": [{"name": "web", "image": "web:1", "ports": [{"containerPort": 80}]}]},
+                    "spec": {
+                        "containers": [{"name": "web", "image": "web:1", "ports": [{"containerPort": 80}]}]
+                    },
                 },
                 **spec,
             },
@@ -69,7 +71,9 @@ def test_unknown_and_wrong_fields_are_refused_by_name(kubectl: Kubectl) -> None:
     problem = kubectl.refused("create", "--validate=true", "-f", "-", input=manifest(nonsense=1))
     assert "nonsense" in problem
     problem = kubectl.refused("create", "--validate=false", "-f", "-", input=manifest(replicas="three"))
-    assert "cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32" in problem
+    assert (
+        "cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32" in problem
+    )
 
 
 def test_patches_of_all_types(kubectl: Kubectl) -> None:
@@ -79,7 +83,9 @@ def test_patches_of_all_types(kubectl: Kubectl) -> None:
     containers = kubectl.spec()["template"]["spec"]["containers"]
     assert [c["name"] for c in containers] == ["side", "web"]
     kubectl("patch", "deployment", "web", "--type=merge", "-p", '{"spec":{"replicas":4}}')
-    kubectl("patch", "deployment", "web", "--type=json", "-p", '[{"op":"test","path":"/spec/replicas","value":4}]')
+    kubectl(
+        "patch", "deployment", "web", "--type=json", "-p", '[{"op":"test","path":"/spec/replicas","value":4}]'
+    )
     assert "the server rejected our request due to an error in our request" in kubectl.refused(
         "patch", "deployment", "web", "--type=json", "-p", '[{"op":"test","path":"/spec/replicas","value":5}]'
     )

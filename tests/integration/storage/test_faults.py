@@ -124,7 +124,8 @@ async def test_a_gap_in_the_history_starts_watchers_again(
         put = rpc.TxnRequest()
         put.success.add().request_put.key = b"/registry/pods/default/x%d" % number
         put.success[0].request_put.value = (
-            b'{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x%d","namespace":"default"},"spec":{}}' % number
+            b'{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x%d","namespace":"default"},"spec":{}}'
+            % number
         )
         answer = await other.txn(put)
     await other.compact(answer.header.revision)

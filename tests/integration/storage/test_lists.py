@@ -47,7 +47,9 @@ async def test_an_expired_token_comes_back_with_one_for_the_rest(open_store: Cal
         await pods.list(limit=4, cont=first.cont)
     status = caught.value.status()
     assert (status["code"], status["reason"]) == (410, "Expired")
-    assert status["message"].startswith("The provided continue parameter is too old to display a consistent list")
+    assert status["message"].startswith(
+        "The provided continue parameter is too old to display a consistent list"
+    )
     rest = await pods.list(limit=4, cont=status["metadata"]["continue"])
     assert names(rest) == ["p4", "p5", "p7", "p8"]
 

@@ -28,7 +28,9 @@ def deployment(**spec: Any) -> Object:
             "selector": {"matchLabels": {"app": "web"}},
             "template": {
                 "metadata": {"labels": {"app": "web"}},
-                "spec": {"containers": [{"name": "web", "image": "nginx:1", "ports": [{"containerPort": 80}]}]},
+                "spec": {
+                    "containers": [{"name": "web", "image": "nginx:1", "ports": [{"containerPort": 80}]}]
+                },
             },
             **spec,
         },
@@ -74,7 +76,10 @@ def test_an_applier_owns_what_it_states() -> None:
                                     "f:image": {},
                                     "f:name": {},
                                     "f:ports": {
-                                        'k:{"containerPort":80,"protocol":"TCP"}': {".": {}, "f:containerPort": {}}
+                                        'k:{"containerPort":80,"protocol":"TCP"}': {
+                                            ".": {},
+                                            "f:containerPort": {},
+                                        }
                                     },
                                 }
                             }

@@ -110,7 +110,10 @@ PORT = Path("spec").child("containers").index(0).child("ports").index(1)
         (field.not_found(Path("a"), "x"), 'a: Not found: "x"'),
         (field.too_long(Path("a"), "x" * 9, 3), "a: Too long: may not be more than 3 bytes"),
         (field.too_many(Path("a"), 4, 3), "a: Too many: 4: must have at most 3 items"),
-        (field.invalid(Path("metadata", "labels").key("k"), "v", "x"), 'metadata.labels[k]: Invalid value: "v": x'),
+        (
+            field.invalid(Path("metadata", "labels").key("k"), "v", "x"),
+            'metadata.labels[k]: Invalid value: "v": x',
+        ),
     ],
 )
 def test_field_errors(error: field.FieldError, message: str) -> None:

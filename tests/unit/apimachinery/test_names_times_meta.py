@@ -102,7 +102,9 @@ def test_ages(seconds: float, shown: str) -> None:
 def test_a_condition_moves_its_time_only_with_its_status() -> None:
     conditions: list[meta.Object] = []
     assert meta.set_condition(conditions, {"type": "Ready", "status": "False", "lastTransitionTime": "t1"})
-    assert not meta.set_condition(conditions, {"type": "Ready", "status": "False", "lastTransitionTime": "t2"})
+    assert not meta.set_condition(
+        conditions, {"type": "Ready", "status": "False", "lastTransitionTime": "t2"}
+    )
     reasoned = {"type": "Ready", "status": "False", "reason": "R", "lastTransitionTime": "t2"}
     assert meta.set_condition(conditions, reasoned)
     assert conditions[0]["lastTransitionTime"] == "t1"
@@ -111,7 +113,11 @@ def test_a_condition_moves_its_time_only_with_its_status() -> None:
 
 
 def test_keys_and_owners() -> None:
-    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "rs", "namespace": "n", "uid": "1"}}
+    owner = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {"name": "rs", "namespace": "n", "uid": "1"},
+    }
     pod = {"metadata": {"name": "p", "namespace": "n", "ownerReferences": [meta.owner_reference(owner)]}}
     assert meta.key(pod) == "n/p"
     assert meta.split_key("n/p") == ("n", "p")

@@ -18,7 +18,9 @@ POD = "io.k8s.api.core.v1.Pod"
 
 Json = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab/~", max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab/~", max_size=2), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("ab/~", max_size=2), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 Maps = st.dictionaries(st.text("abc", min_size=1, max_size=2), Json, max_size=3)
@@ -107,7 +109,10 @@ A, B, C = {"name": "a", "image": "1"}, {"name": "b", "image": "1"}, {"name": "c"
 
 
 def test_keyed_lists_are_merged_by_key() -> None:
-    assert patched(deployment(A, B), deployment({"name": "b", "image": "2"})) == [A, {"name": "b", "image": "2"}]
+    assert patched(deployment(A, B), deployment({"name": "b", "image": "2"})) == [
+        A,
+        {"name": "b", "image": "2"},
+    ]
 
 
 def test_new_items_are_added_and_the_patch_gives_the_order_of_what_it_names() -> None:
@@ -126,7 +131,9 @@ def test_set_element_order() -> None:
     patch = deployment({"name": "c", "image": "1"})
     patch["spec"]["template"]["spec"]["$setElementOrder/containers"] = [{"name": "c"}, {"name": "a"}]
     assert [c["name"] for c in patched(deployment(A, B), patch)] == ["c", "a", "b"]
-    order_only = {"spec": {"template": {"spec": {"$setElementOrder/containers": [{"name": "b"}, {"name": "a"}]}}}}
+    order_only = {
+        "spec": {"template": {"spec": {"$setElementOrder/containers": [{"name": "b"}, {"name": "a"}]}}}
+    }
     assert [c["name"] for c in patched(deployment(A, B), order_only)] == ["b", "a"]
 
 
@@ -179,12 +186,16 @@ def test_maps_are_replaced_or_emptied_by_directive() -> None:
     live = {"metadata": {"labels": {"a": "1", "b": "2"}}}
     replace = {"metadata": {"labels": {"$patch": "replace", "c": "3"}}}
     assert strategic.apply(live, replace, POD) == {"metadata": {"labels": {"c": "3"}}}
-    assert strategic.apply(live, {"metadata": {"labels": {"$patch": "delete"}}}, POD) == {"metadata": {"labels": {}}}
+    assert strategic.apply(live, {"metadata": {"labels": {"$patch": "delete"}}}, POD) == {
+        "metadata": {"labels": {}}
+    }
     with pytest.raises(errors.StatusError, match="unknown patch type found: x in map"):
         strategic.apply(live, {"metadata": {"labels": {"$patch": "x"}}}, POD)
 
 
 def test_null_removes_and_leaves_the_original_untouched() -> None:
     live = {"metadata": {"labels": {"a": "1", "b": "2"}}}
-    assert strategic.apply(live, {"metadata": {"labels": {"a": None}}}, POD) == {"metadata": {"labels": {"b": "2"}}}
+    assert strategic.apply(live, {"metadata": {"labels": {"a": None}}}, POD) == {
+        "metadata": {"labels": {"b": "2"}}
+    }
     assert live == {"metadata": {"labels": {"a": "1", "b": "2"}}}

@@ -70,7 +70,14 @@ def test_refusals_have_the_official_text(written: str, problem: str) -> None:
 
 @pytest.mark.parametrize(
     ("written", "units", "thousandths"),
-    [("1", 1, 1000), ("100m", 1, 100), ("1500m", 2, 1500), ("1Ki", 1024, 1024000), ("1u", 1, 1), ("-1.5", -1, -1500)],
+    [
+        ("1", 1, 1000),
+        ("100m", 1, 100),
+        ("1500m", 2, 1500),
+        ("1Ki", 1024, 1024000),
+        ("1u", 1, 1),
+        ("-1.5", -1, -1500),
+    ],
 )
 def test_whole_units_round_up(written: str, units: int, thousandths: int) -> None:
     assert quantity.value(written) == units

@@ -52,7 +52,9 @@ def test_quantities_times_and_identity_come_out_canonical() -> None:
     raw = orjson.dumps(
         {
             "metadata": {"creationTimestamp": "2026-01-01T02:00:00+02:00"},
-            "spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": 0.5, "memory": "1024Mi"}}}]},
+            "spec": {
+                "containers": [{"name": "c", "resources": {"limits": {"cpu": 0.5, "memory": "1024Mi"}}}]
+            },
         }
     )
     assert schema.check(PODS, raw).object == {
@@ -91,7 +93,7 @@ def test_numbers_stay_as_they_are() -> None:
     assert "of type float64" in refusal(CUSTOM_RESOURCE_DEFINITIONS, raw.replace(b"0.5", b'"0.5"'))
 
 
-PLACES = "Deployment in version \"v1\" cannot be handled as a Deployment: "
+PLACES = 'Deployment in version "v1" cannot be handled as a Deployment: '
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,8 @@ PLACES = "Deployment in version \"v1\" cannot be handled as a Deployment: "
         (
             DEPLOYMENTS,
             {"spec": {"replicas": "3"}},
-            PLACES + "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32",
+            PLACES
+            + "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32",
         ),
         (
             DEPLOYMENTS,
@@ -235,7 +238,9 @@ spec:
 """
     checked = schema.check(PODS, raw, content_type="application/yaml")
     assert checked.object["spec"] == {
-        "containers": [{"name": "c", "ports": [{"containerPort": 80}], "env": [{"name": "A", "value": "1:30"}]}],
+        "containers": [
+            {"name": "c", "ports": [{"containerPort": 80}], "env": [{"name": "A", "value": "1:30"}]}
+        ],
         "terminationGracePeriodSeconds": 10,
         "hostNetwork": True,
     }

@@ -88,7 +88,10 @@ def pod(spec: dict[str, Any] | None = None, **container: Any) -> Object:
     """A Pod with one container `main`; `spec` and `container` are laid over it."""
     base = {"containers": [merged({"name": "main", "image": "busybox:1.36"}, container)]}
     return {
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": merged(base, spec or {}),
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "web"},
+        "spec": merged(base, spec or {}),
     }
 
 
@@ -101,10 +104,20 @@ def deployment(**spec: Any) -> Object:
             "spec": {"containers": [{"name": "echo", "image": "echo:1"}]},
         },
     }
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "meow"}, "spec": merged(base, spec)}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "meow"},
+        "spec": merged(base, spec),
+    }
 
 
 def service(**spec: Any) -> Object:
     """A Service with port 80; `spec` is laid over it."""
     base = {"selector": {"app": "meow"}, "ports": [{"port": 80, "targetPort": 3000}]}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "meow-svc"}, "spec": merged(base, spec)}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "meow-svc"},
+        "spec": merged(base, spec),
+    }

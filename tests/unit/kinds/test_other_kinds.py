@@ -34,24 +34,39 @@ def b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-@pytest.mark.parametrize(("metadata", "expected"), [
-    ({"name": None}, ["metadata.name: Required value: name or generateName is required"]),
-    ({"generateName": "web-"}, []),
-    ({"labels": {"app": "a b"}}, [
-        'metadata.labels: Invalid value: "a b": a valid label must be an empty string or consist of alphanumeric '
-        "characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or "
-        "'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
-    ]),
-    ({"annotations": {"a": "x" * 262144}}, ["metadata.annotations: Too long: may not be more than 262144 bytes"]),
-    ({"finalizers": ["mine"]}, [
-        'metadata.finalizers[0]: Invalid value: "mine": name is neither a standard finalizer name nor is it fully '
-        "qualified",
-    ]),
-    ({"finalizers": ["example.com/mine", "foregroundDeletion"]}, []),
-    ({"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": ""}]}, [
-        'metadata.ownerReferences.uid: Invalid value: "": uid must not be empty',
-    ]),
-])
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({"name": None}, ["metadata.name: Required value: name or generateName is required"]),
+        ({"generateName": "web-"}, []),
+        (
+            {"labels": {"app": "a b"}},
+            [
+                'metadata.labels: Invalid value: "a b": a valid label must be an empty string or consist of alphanumeric '
+                "characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or "
+                "'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
+            ],
+        ),
+        (
+            {"annotations": {"a": "x" * 262144}},
+            ["metadata.annotations: Too long: may not be more than 262144 bytes"],
+        ),
+        (
+            {"finalizers": ["mine"]},
+            [
+                'metadata.finalizers[0]: Invalid value: "mine": name is neither a standard finalizer name nor is it fully '
+                "qualified",
+            ],
+        ),
+        ({"finalizers": ["example.com/mine", "foregroundDeletion"]}, []),
+        (
+            {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": ""}]},
+            [
+                'metadata.ownerReferences.uid: Invalid value: "": uid must not be empty',
+            ],
+        ),
+    ],
+)
 def test_metadata(metadata: dict[str, Any], expected: list[str]) -> None:
     assert create_errors(CONFIG_MAPS, obj("ConfigMap", metadata=metadata)) == expected
 
@@ -62,7 +77,9 @@ def test_what_an_update_may_not_do_to_metadata() -> None:
         'metadata.uid: Invalid value: "other": field is immutable'
     ]
     leaving = merged(old, {"metadata": {"deletionTimestamp": NOW, "finalizers": ["a/b"]}})
-    assert updated(CONFIG_MAPS, leaving, merged(leaving, {"metadata": {"finalizers": ["a/b", "a/c"]}}))[1] == [
+    assert updated(CONFIG_MAPS, leaving, merged(leaving, {"metadata": {"finalizers": ["a/b", "a/c"]}}))[
+        1
+    ] == [
         "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new "
         'finalizers []string{"a/c"}'
     ]
@@ -89,7 +106,11 @@ def test_config_maps() -> None:
 
 def test_secrets() -> None:
     result = stored(SECRETS, obj("Secret", stringData={"a": "1"}, data={"a": b64("0"), "b": b64("2")}))
-    assert (result["type"], result["data"], "stringData" in result) == ("Opaque", {"a": b64("1"), "b": b64("2")}, False)
+    assert (result["type"], result["data"], "stringData" in result) == (
+        "Opaque",
+        {"a": b64("1"), "b": b64("2")},
+        False,
+    )
     assert strategy(SECRETS).row(result)[:3] == ["x", "Opaque", 2]
     assert updated(SECRETS, result, merged(result, {"type": "example.com/t"}))[1] == [
         'type: Invalid value: "example.com/t": field is immutable'
@@ -97,17 +118,28 @@ def test_secrets() -> None:
     assert strategy(SECRETS).selectable_fields(result) == {"type": "Opaque"}
 
 
-@pytest.mark.parametrize(("kind", "data", "expected"), [
-    ("kubernetes.io/tls", {"tls.crt": ""}, ["data[tls.key]: Required value"]),
-    ("kubernetes.io/basic-auth", {}, ["data[username]: Required value", "data[password]: Required value"]),
-    ("kubernetes.io/basic-auth", {"username": ""}, []),
-    ("kubernetes.io/ssh-auth", {}, ["data[ssh-privatekey]: Required value"]),
-    ("kubernetes.io/dockerconfigjson", {}, ["data[.dockerconfigjson]: Required value"]),
-    ("kubernetes.io/dockerconfigjson", {".dockerconfigjson": b64("{}")}, []),
-    ("kubernetes.io/service-account-token", {}, [
-        "metadata.annotations[kubernetes.io/service-account.name]: Required value",
-    ]),
-])
+@pytest.mark.parametrize(
+    ("kind", "data", "expected"),
+    [
+        ("kubernetes.io/tls", {"tls.crt": ""}, ["data[tls.key]: Required value"]),
+        (
+            "kubernetes.io/basic-auth",
+            {},
+            ["data[username]: Required value", "data[password]: Required value"],
+        ),
+        ("kubernetes.io/basic-auth", {"username": ""}, []),
+        ("kubernetes.io/ssh-auth", {}, ["data[ssh-privatekey]: Required value"]),
+        ("kubernetes.io/dockerconfigjson", {}, ["data[.dockerconfigjson]: Required value"]),
+        ("kubernetes.io/dockerconfigjson", {".dockerconfigjson": b64("{}")}, []),
+        (
+            "kubernetes.io/service-account-token",
+            {},
+            [
+                "metadata.annotations[kubernetes.io/service-account.name]: Required value",
+            ],
+        ),
+    ],
+)
 def test_secret_types(kind: str, data: dict[str, str], expected: list[str]) -> None:
     assert create_errors(SECRETS, obj("Secret", type=kind, data=data)) == expected
 
@@ -159,13 +191,26 @@ def test_nodes() -> None:
     ]
 
 
-@pytest.mark.parametrize(("fields", "expected"), [
-    ({}, ["x", "Unknown", "<none>"]),
-    ({"status": {"conditions": [{"type": "Ready", "status": "True"}]},
-      "metadata": {"labels": {"node-role.kubernetes.io/control-plane": ""}}}, ["x", "Ready", "control-plane"]),
-    ({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}, "spec": {"unschedulable": True}},
-     ["x", "NotReady,SchedulingDisabled", "<none>"]),
-])
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, ["x", "Unknown", "<none>"]),
+        (
+            {
+                "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+                "metadata": {"labels": {"node-role.kubernetes.io/control-plane": ""}},
+            },
+            ["x", "Ready", "control-plane"],
+        ),
+        (
+            {
+                "status": {"conditions": [{"type": "Ready", "status": "Unknown"}]},
+                "spec": {"unschedulable": True},
+            },
+            ["x", "NotReady,SchedulingDisabled", "<none>"],
+        ),
+    ],
+)
 def test_the_table_of_nodes(fields: dict[str, Any], expected: list[str]) -> None:
     row = strategy(NODES).row(node(**fields))
     assert row[:3] == expected
@@ -174,9 +219,15 @@ def test_the_table_of_nodes(fields: dict[str, Any], expected: list[str]) -> None
 
 def event(**fields: Any) -> dict[str, Any]:
     base = {
-        "metadata": {"namespace": "default"}, "reason": "Pulled", "message": " done ", "type": "Normal", "count": 3,
+        "metadata": {"namespace": "default"},
+        "reason": "Pulled",
+        "message": " done ",
+        "type": "Normal",
+        "count": 3,
         "involvedObject": {"kind": "Pod", "namespace": "default", "name": "web"},
-        "source": {"component": "kubelet", "host": "node-1"}, "firstTimestamp": NOW, "lastTimestamp": NOW,
+        "source": {"component": "kubelet", "host": "node-1"},
+        "firstTimestamp": NOW,
+        "lastTimestamp": NOW,
     }
     return obj("Event", **merged(base, fields))
 
@@ -209,17 +260,28 @@ def test_the_newer_version_of_events_asks_for_more() -> None:
     new = to_events_v1(event())
     assert create_errors(EVENTS_V1, new) == [
         "eventTime: Required value",
-        'firstTimestamp: Invalid value: "": needs to be unset', 'lastTimestamp: Invalid value: "": needs to be unset',
-        'count: Invalid value: "": needs to be unset', 'source: Invalid value: "": needs to be unset',
+        'firstTimestamp: Invalid value: "": needs to be unset',
+        'lastTimestamp: Invalid value: "": needs to be unset',
+        'count: Invalid value: "": needs to be unset',
+        'source: Invalid value: "": needs to be unset',
     ]
-    for name in ("deprecatedFirstTimestamp", "deprecatedLastTimestamp", "deprecatedCount", "deprecatedSource"):
+    for name in (
+        "deprecatedFirstTimestamp",
+        "deprecatedLastTimestamp",
+        "deprecatedCount",
+        "deprecatedSource",
+    ):
         del new[name]
     new["eventTime"] = "2026-01-02T03:04:05.000000Z"
     missing = [problem for problem in create_errors(EVENTS_V1, new) if problem.endswith("Required value")]
-    assert missing == [f"{name}: Required value" for name in ("reportingController", "reportingInstance", "action")]
+    assert missing == [
+        f"{name}: Required value" for name in ("reportingController", "reportingInstance", "action")
+    ]
     complete = new | {"reportingController": "kubelet", "reportingInstance": "node-1", "action": "Pulling"}
     old = stored(EVENTS_V1, complete)
-    assert updated(EVENTS_V1, old, old | {"note": "other"})[1] == ['note: Invalid value: "other": field is immutable']
+    assert updated(EVENTS_V1, old, old | {"note": "other"})[1] == [
+        'note: Invalid value: "other": field is immutable'
+    ]
     assert updated(EVENTS_V1, old, old | {"series": {"count": 2, "lastObservedTime": NOW}})[1] == []
 
 
@@ -254,7 +316,8 @@ def test_priority_classes_and_controller_revisions() -> None:
         "value: Forbidden: maximum allowed value of a user defined priority is 1000000000"
     ]
     owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "1", "controller": True}
-    revision = prepared(strategy(CONTROLLER_REVISIONS), obj(
-        "ControllerRevision", metadata={"ownerReferences": [owner]}, revision=2, data={"a": 1}
-    ))
+    revision = prepared(
+        strategy(CONTROLLER_REVISIONS),
+        obj("ControllerRevision", metadata={"ownerReferences": [owner]}, revision=2, data={"a": 1}),
+    )
     assert strategy(CONTROLLER_REVISIONS).row(revision)[1:3] == ["daemonset.apps/d", 2]

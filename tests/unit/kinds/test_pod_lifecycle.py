@@ -24,46 +24,71 @@ def test_a_minimal_pod_gets_the_official_defaults() -> None:
     result = prepared(strategy(PODS), pod())
     assert result["metadata"] == {"name": "web", "namespace": "default", "generation": 1}
     assert result["spec"] == {
-        "containers": [{
-            "name": "main", "image": "busybox:1.36", "imagePullPolicy": "IfNotPresent", "resources": {},
-            "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
-        }],
-        "dnsPolicy": "ClusterFirst", "enableServiceLinks": True, "restartPolicy": "Always",
-        "schedulerName": "default-scheduler", "securityContext": {}, "terminationGracePeriodSeconds": 30,
+        "containers": [
+            {
+                "name": "main",
+                "image": "busybox:1.36",
+                "imagePullPolicy": "IfNotPresent",
+                "resources": {},
+                "terminationMessagePath": "/dev/termination-log",
+                "terminationMessagePolicy": "File",
+            }
+        ],
+        "dnsPolicy": "ClusterFirst",
+        "enableServiceLinks": True,
+        "restartPolicy": "Always",
+        "schedulerName": "default-scheduler",
+        "securityContext": {},
+        "terminationGracePeriodSeconds": 30,
     }
     assert result["status"] == {"phase": "Pending", "qosClass": "BestEffort"}
 
 
-@pytest.mark.parametrize(("image", "policy"), [
-    ("nginx", "Always"), ("nginx:latest", "Always"), ("nginx:1.25", "IfNotPresent"),
-    ("localhost:5000/nginx", "Always"), ("localhost:5000/a/nginx:1", "IfNotPresent"),
-    ("nginx@sha256:" + "a" * 64, "IfNotPresent"),
-])
+@pytest.mark.parametrize(
+    ("image", "policy"),
+    [
+        ("nginx", "Always"),
+        ("nginx:latest", "Always"),
+        ("nginx:1.25", "IfNotPresent"),
+        ("localhost:5000/nginx", "Always"),
+        ("localhost:5000/a/nginx:1", "IfNotPresent"),
+        ("nginx@sha256:" + "a" * 64, "IfNotPresent"),
+    ],
+)
 def test_the_pull_policy_follows_the_tag(image: str, policy: str) -> None:
     result = prepared(strategy(PODS), pod(image=image))
     assert result["spec"]["containers"][0]["imagePullPolicy"] == policy
 
 
 def test_parts_of_a_pod_get_defaults() -> None:
-    result = prepared(strategy(PODS), pod(
-        {
-            "hostNetwork": True, "serviceAccount": "robot",
-            "volumes": [
-                {"name": "a"}, {"name": "b", "secret": {"secretName": "s"}}, {"name": "c", "hostPath": {"path": "/"}},
-                {"name": "d", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
-            ],
-        },
-        ports=[{"containerPort": 80}],
-        env=[{"name": "N", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
-        livenessProbe={"httpGet": {"port": 80}},
-        resources={"limits": {"cpu": "1"}},
-    ))["spec"]
+    result = prepared(
+        strategy(PODS),
+        pod(
+            {
+                "hostNetwork": True,
+                "serviceAccount": "robot",
+                "volumes": [
+                    {"name": "a"},
+                    {"name": "b", "secret": {"secretName": "s"}},
+                    {"name": "c", "hostPath": {"path": "/"}},
+                    {"name": "d", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
+                ],
+            },
+            ports=[{"containerPort": 80}],
+            env=[{"name": "N", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+            livenessProbe={"httpGet": {"port": 80}},
+            resources={"limits": {"cpu": "1"}},
+        ),
+    )["spec"]
     container = result["containers"][0]
     assert container["ports"] == [{"containerPort": 80, "protocol": "TCP", "hostPort": 80}]
     assert container["env"][0]["valueFrom"]["fieldRef"]["apiVersion"] == "v1"
     assert container["livenessProbe"] == {
         "httpGet": {"port": 80, "path": "/", "scheme": "HTTP"},
-        "timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3,
+        "timeoutSeconds": 1,
+        "periodSeconds": 10,
+        "successThreshold": 1,
+        "failureThreshold": 3,
     }
     assert container["resources"] == {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}
     assert result["serviceAccountName"] == result["serviceAccount"] == "robot"
@@ -71,19 +96,26 @@ def test_parts_of_a_pod_get_defaults() -> None:
         {"name": "a", "emptyDir": {}},
         {"name": "b", "secret": {"secretName": "s", "defaultMode": 420}},
         {"name": "c", "hostPath": {"path": "/", "type": ""}},
-        {"name": "d", "projected": {
-            "defaultMode": 420, "sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}],
-        }},
+        {
+            "name": "d",
+            "projected": {
+                "defaultMode": 420,
+                "sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}],
+            },
+        },
     ]
 
 
-@pytest.mark.parametrize(("resources", "expected"), [
-    ({}, "BestEffort"),
-    ({"requests": {"cpu": "100m"}}, "Burstable"),
-    ({"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}, "Guaranteed"),
-    ({"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}, "Burstable"),
-    ({"requests": {"cpu": "0"}}, "BestEffort"),
-])
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        ({}, "BestEffort"),
+        ({"requests": {"cpu": "100m"}}, "Burstable"),
+        ({"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}, "Guaranteed"),
+        ({"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}, "Burstable"),
+        ({"requests": {"cpu": "0"}}, "BestEffort"),
+    ],
+)
 def test_qos(resources: dict[str, Any], expected: str) -> None:
     assert qos_class({"containers": [{"resources": resources}]}) == expected
 
@@ -175,20 +207,29 @@ def test_ephemeral_containers_may_only_be_added() -> None:
     old = stored(PODS, pod())
     debug = {"name": "debug", "image": "busybox", "targetContainerName": "main"}
     new, problems = updated(
-        PODS, old, merged(old, {"spec": {"ephemeralContainers": [debug], "hostname": "ignored"}}), "ephemeralcontainers"
+        PODS,
+        old,
+        merged(old, {"spec": {"ephemeralContainers": [debug], "hostname": "ignored"}}),
+        "ephemeralcontainers",
     )
     assert problems == []
     assert "hostname" not in new["spec"]
     assert new["spec"]["ephemeralContainers"][0]["terminationMessagePolicy"] == "File"
-    _, problems = updated(PODS, new, merged(new, {"spec": {"ephemeralContainers": []}}), "ephemeralcontainers")
+    _, problems = updated(
+        PODS, new, merged(new, {"spec": {"ephemeralContainers": []}}), "ephemeralcontainers"
+    )
     assert problems == [
         'spec.ephemeralContainers: Forbidden: existing ephemeral containers "debug" may not be removed\n'
     ]
     _, problems = updated(
-        PODS, old, merged(old, {"spec": {"ephemeralContainers": [{**debug, "ports": [{"containerPort": 1}]}]}}),
+        PODS,
+        old,
+        merged(old, {"spec": {"ephemeralContainers": [{**debug, "ports": [{"containerPort": 1}]}]}}),
         "ephemeralcontainers",
     )
-    assert problems == ["spec.ephemeralContainers[0].ports: Forbidden: cannot be set for an Ephemeral Container"]
+    assert problems == [
+        "spec.ephemeralContainers[0].ports: Forbidden: cannot be set for an Ephemeral Container"
+    ]
 
 
 def test_resize_changes_cpu_and_memory_only() -> None:
@@ -205,14 +246,17 @@ def test_resize_changes_cpu_and_memory_only() -> None:
     assert "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed" in problems
 
 
-@pytest.mark.parametrize(("spec", "phase", "requested", "expected"), [
-    ({"nodeName": "n"}, "Running", None, 30),
-    ({"nodeName": "n"}, "Running", 5, 5),
-    ({"nodeName": "n"}, "Running", 0, 0),
-    ({"nodeName": "n"}, "Running", -3, 1),
-    ({"nodeName": "n"}, "Succeeded", None, 0),
-    ({}, "Pending", None, 0),
-])
+@pytest.mark.parametrize(
+    ("spec", "phase", "requested", "expected"),
+    [
+        ({"nodeName": "n"}, "Running", None, 30),
+        ({"nodeName": "n"}, "Running", 5, 5),
+        ({"nodeName": "n"}, "Running", 0, 0),
+        ({"nodeName": "n"}, "Running", -3, 1),
+        ({"nodeName": "n"}, "Succeeded", None, 0),
+        ({}, "Pending", None, 0),
+    ],
+)
 def test_the_grace_period(spec: dict[str, Any], phase: str, requested: int | None, expected: int) -> None:
     obj = stored(PODS, pod(spec))
     obj["status"]["phase"] = phase
@@ -249,7 +293,13 @@ def test_selectable_fields() -> None:
     obj = stored(PODS, pod({"nodeName": "n"}))
     obj["status"] |= {"podIP": "10.244.0.2", "podIPs": [{"ip": "10.244.0.2"}]}
     assert strategy(PODS).selectable_fields(obj) == {
-        "spec.nodeName": "n", "spec.restartPolicy": "Always", "spec.schedulerName": "default-scheduler",
-        "spec.serviceAccountName": "", "spec.hostNetwork": "false", "status.phase": "Pending",
-        "status.podIP": "10.244.0.2", "status.podIPs": "10.244.0.2", "status.nominatedNodeName": "",
+        "spec.nodeName": "n",
+        "spec.restartPolicy": "Always",
+        "spec.schedulerName": "default-scheduler",
+        "spec.serviceAccountName": "",
+        "spec.hostNetwork": "false",
+        "status.phase": "Pending",
+        "status.podIP": "10.244.0.2",
+        "status.podIPs": "10.244.0.2",
+        "status.nominatedNodeName": "",
     }

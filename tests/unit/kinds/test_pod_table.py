@@ -34,28 +34,80 @@ SIDECAR = {"initContainers": [{"name": "s", "image": "x", "restartPolicy": "Alwa
 GATED = [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]
 
 
-@pytest.mark.parametrize(("spec", "status", "ready", "shown"), [
-    ({}, {"phase": "Pending"}, "0/1", "Pending"),
-    ({}, {"phase": "Pending", "conditions": GATED}, "0/1", "SchedulingGated"),
-    ({}, {"phase": "Pending", "containerStatuses": [waiting("ContainerCreating")]}, "0/1", "ContainerCreating"),
-    ({}, {"phase": "Running", "containerStatuses": [RUNNING]}, "1/1", "Running"),
-    ({}, {"phase": "Running", "containerStatuses": [waiting("CrashLoopBackOff")]}, "0/1", "CrashLoopBackOff"),
-    ({}, {"phase": "Pending", "containerStatuses": [waiting("ErrImagePull")]}, "0/1", "ErrImagePull"),
-    ({}, {"phase": "Succeeded", "containerStatuses": [terminated(exitCode=0, reason="Completed")]}, "0/1", "Completed"),
-    ({}, {"phase": "Failed", "containerStatuses": [terminated(exitCode=1, reason="Error")]}, "0/1", "Error"),
-    ({}, {"phase": "Failed", "containerStatuses": [terminated(exitCode=3)]}, "0/1", "ExitCode:3"),
-    ({}, {"phase": "Failed", "containerStatuses": [terminated(signal=9)]}, "0/1", "Signal:9"),
-    ({}, {"phase": "Failed", "reason": "Evicted"}, "0/1", "Evicted"),
-    (ONE_INIT, {"phase": "Pending", "initContainerStatuses": [{"name": "i", **RUNNING}]}, "0/1", "Init:0/1"),
-    (ONE_INIT, {"phase": "Pending", "initContainerStatuses": [{"name": "i", **waiting("CrashLoopBackOff")}]}, "0/1",
-     "Init:CrashLoopBackOff"),
-    (ONE_INIT, {"phase": "Pending", "initContainerStatuses": [{"name": "i", **terminated(exitCode=2)}]}, "0/1",
-     "Init:ExitCode:2"),
-    (ONE_INIT, {"phase": "Pending", "initContainerStatuses": [{"name": "i", **terminated(exitCode=0)}],
-                "containerStatuses": [waiting("PodInitializing")]}, "0/1", "PodInitializing"),
-    (SIDECAR, {"phase": "Running", "initContainerStatuses": [{"name": "s", "started": True, **RUNNING}],
-               "containerStatuses": [RUNNING]}, "2/2", "Running"),
-])
+@pytest.mark.parametrize(
+    ("spec", "status", "ready", "shown"),
+    [
+        ({}, {"phase": "Pending"}, "0/1", "Pending"),
+        ({}, {"phase": "Pending", "conditions": GATED}, "0/1", "SchedulingGated"),
+        (
+            {},
+            {"phase": "Pending", "containerStatuses": [waiting("ContainerCreating")]},
+            "0/1",
+            "ContainerCreating",
+        ),
+        ({}, {"phase": "Running", "containerStatuses": [RUNNING]}, "1/1", "Running"),
+        (
+            {},
+            {"phase": "Running", "containerStatuses": [waiting("CrashLoopBackOff")]},
+            "0/1",
+            "CrashLoopBackOff",
+        ),
+        ({}, {"phase": "Pending", "containerStatuses": [waiting("ErrImagePull")]}, "0/1", "ErrImagePull"),
+        (
+            {},
+            {"phase": "Succeeded", "containerStatuses": [terminated(exitCode=0, reason="Completed")]},
+            "0/1",
+            "Completed",
+        ),
+        (
+            {},
+            {"phase": "Failed", "containerStatuses": [terminated(exitCode=1, reason="Error")]},
+            "0/1",
+            "Error",
+        ),
+        ({}, {"phase": "Failed", "containerStatuses": [terminated(exitCode=3)]}, "0/1", "ExitCode:3"),
+        ({}, {"phase": "Failed", "containerStatuses": [terminated(signal=9)]}, "0/1", "Signal:9"),
+        ({}, {"phase": "Failed", "reason": "Evicted"}, "0/1", "Evicted"),
+        (
+            ONE_INIT,
+            {"phase": "Pending", "initContainerStatuses": [{"name": "i", **RUNNING}]},
+            "0/1",
+            "Init:0/1",
+        ),
+        (
+            ONE_INIT,
+            {"phase": "Pending", "initContainerStatuses": [{"name": "i", **waiting("CrashLoopBackOff")}]},
+            "0/1",
+            "Init:CrashLoopBackOff",
+        ),
+        (
+            ONE_INIT,
+            {"phase": "Pending", "initContainerStatuses": [{"name": "i", **terminated(exitCode=2)}]},
+            "0/1",
+            "Init:ExitCode:2",
+        ),
+        (
+            ONE_INIT,
+            {
+                "phase": "Pending",
+                "initContainerStatuses": [{"name": "i", **terminated(exitCode=0)}],
+                "containerStatuses": [waiting("PodInitializing")],
+            },
+            "0/1",
+            "PodInitializing",
+        ),
+        (
+            SIDECAR,
+            {
+                "phase": "Running",
+                "initContainerStatuses": [{"name": "s", "started": True, **RUNNING}],
+                "containerStatuses": [RUNNING],
+            },
+            "2/2",
+            "Running",
+        ),
+    ],
+)
 def test_status(spec: dict[str, Any], status: dict[str, Any], ready: str, shown: str) -> None:
     row = cells(spec, status)
     assert (row[1], row[2]) == (ready, shown)
@@ -77,7 +129,11 @@ def test_a_deleted_pod_is_terminating_until_it_has_finished() -> None:
 
 def test_restarts_say_when_the_last_was() -> None:
     finished = times.format(time.time() - 300)
-    status = {**RUNNING, "restartCount": 2, "lastState": {"terminated": {"exitCode": 1, "finishedAt": finished}}}
+    status = {
+        **RUNNING,
+        "restartCount": 2,
+        "lastState": {"terminated": {"exitCode": 1, "finishedAt": finished}},
+    }
     assert cells({}, {"phase": "Running", "containerStatuses": [status]})[3] == "2 (5m ago)"
     assert cells({}, {"phase": "Running", "containerStatuses": [RUNNING]})[3] == "0"
 
@@ -85,10 +141,22 @@ def test_restarts_say_when_the_last_was() -> None:
 def test_the_wide_columns() -> None:
     row = cells(
         {"nodeName": "node-1", "readinessGates": [{"conditionType": "a/b"}, {"conditionType": "a/c"}]},
-        {"phase": "Running", "podIPs": [{"ip": "10.244.0.7"}], "conditions": [{"type": "a/b", "status": "True"}]},
+        {
+            "phase": "Running",
+            "podIPs": [{"ip": "10.244.0.7"}],
+            "conditions": [{"type": "a/b", "status": "True"}],
+        },
     )
     assert row[4:] == ["90s", "10.244.0.7", "node-1", "<none>", "1/2"]
     assert cells({}, {"phase": "Pending"})[5:] == ["<none>", "<none>", "<none>", "<none>"]
     assert [c.name for c in strategy(PODS).columns] == [
-        "Name", "Ready", "Status", "Restarts", "Age", "IP", "Node", "Nominated Node", "Readiness Gates",
+        "Name",
+        "Ready",
+        "Status",
+        "Restarts",
+        "Age",
+        "IP",
+        "Node",
+        "Nominated Node",
+        "Readiness Gates",
     ]

@@ -28,16 +28,22 @@ def test_a_service_gets_defaults_and_an_address_of_the_upper_band() -> None:
     assert address.startswith("10.96.")
     assert int(address.split(".")[2]) * 256 + int(address.split(".")[3]) > 256
     assert result["spec"] == {
-        "selector": {"app": "meow"}, "ports": [{"port": 80, "targetPort": 3000, "protocol": "TCP"}],
-        "type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster",
-        "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack",
+        "selector": {"app": "meow"},
+        "ports": [{"port": 80, "targetPort": 3000, "protocol": "TCP"}],
+        "type": "ClusterIP",
+        "sessionAffinity": "None",
+        "internalTrafficPolicy": "Cluster",
+        "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack",
     }
     assert result["status"] == {"loadBalancer": {}}
     assert claims(result | {"spec": {"clusterIPs": [address]}}) == Claims(take=(f"ipaddresses/{address}",))
 
 
 def test_an_address_or_port_may_be_asked_for() -> None:
-    spec = stored(SERVICES, service(clusterIP="10.96.0.10", type="NodePort", ports=[{"port": 80, "nodePort": 30080}]))
+    spec = stored(
+        SERVICES, service(clusterIP="10.96.0.10", type="NodePort", ports=[{"port": 80, "nodePort": 30080}])
+    )
     assert claims(spec) == Claims(take=("ipaddresses/10.96.0.10", "ranges/servicenodeports/30080"))
 
 
@@ -46,9 +52,15 @@ def test_an_address_is_claimed_with_an_ip_address_object() -> None:
     claimed = RULES.claim_value(obj, "ipaddresses/10.96.0.10")
     assert claimed["metadata"]["name"] == "10.96.0.10"
     assert claimed["spec"]["parentRef"] == {
-        "group": "", "resource": "services", "namespace": "default", "name": "meow-svc",
+        "group": "",
+        "resource": "services",
+        "namespace": "default",
+        "name": "meow-svc",
     }
-    assert RULES.claim_value(obj, "ranges/servicenodeports/30080") == b'{"namespace":"default","name":"meow-svc"}'
+    assert (
+        RULES.claim_value(obj, "ranges/servicenodeports/30080")
+        == b'{"namespace":"default","name":"meow-svc"}'
+    )
 
 
 def test_a_headless_service_has_no_address() -> None:
@@ -61,58 +73,102 @@ def test_a_headless_service_has_no_address() -> None:
 
 
 def test_one_port_over_two_protocols_shares_a_node_port() -> None:
-    ports = [{"name": "udp", "port": 53, "protocol": "UDP"}, {"name": "tcp", "port": 53}, {"name": "m", "port": 9153}]
+    ports = [
+        {"name": "udp", "port": 53, "protocol": "UDP"},
+        {"name": "tcp", "port": 53},
+        {"name": "m", "port": 9153},
+    ]
     result = stored(SERVICES, service(type="NodePort", ports=ports))["spec"]["ports"]
     assert result[0]["nodePort"] == result[1]["nodePort"] != result[2]["nodePort"]
     assert all(30086 <= p["nodePort"] <= 32767 for p in result)
 
 
-@pytest.mark.parametrize(("spec", "expected"), [
-    ({"clusterIP": "10.97.0.1"}, [
-        'spec.clusterIPs: Invalid value: ["10.97.0.1"]: failed to allocate IP 10.97.0.1: the provided IP '
-        '(10.97.0.1) is '
-        "not in the valid range. The range of valid IPs is 10.96.0.0/16",
-    ]),
-    ({"clusterIP": "abc"}, [
-        'spec.clusterIPs[0]: Invalid value: "abc": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
-    ]),
-    ({"type": "NodePort", "ports": [{"port": 80, "nodePort": 80}]}, [
-        "spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range. The range of valid ports "
-        "is 30000-32767",
-    ]),
-    ({"ports": []}, ["spec.ports: Required value"]),
-    ({"ports": [{"port": 80}, {"port": 81}]}, [
-        "spec.ports[0].name: Required value", "spec.ports[1].name: Required value",
-    ]),
-    ({"ports": [{"name": "a", "port": 80}, {"name": "b", "port": 80}]}, [
-        'spec.ports[1]: Duplicate value: {"protocol":"TCP","port":80,"targetPort":0}',
-    ]),
-    ({"ports": [{"port": 80, "nodePort": 30000}]}, [
-        "spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'",
-    ]),
-    ({"type": "Balancer"}, [
-        'spec.type: Unsupported value: "Balancer": supported values: "ClusterIP", "ExternalName", "LoadBalancer", '
-        '"NodePort"',
-    ]),
-    ({"type": "ExternalName"}, ["spec.externalName: Required value"]),
-    ({"type": "ExternalName", "externalName": "db.example.com."}, []),
-    ({"type": "NodePort", "clusterIP": "None"}, [
-        "spec.clusterIPs[0]: Invalid value: \"None\": may not be set to 'None' for NodePort services",
-    ]),
-    ({"sessionAffinity": "Cookie"}, [
-        'spec.sessionAffinity: Unsupported value: "Cookie": supported values: "ClientIP", "None"',
-    ]),
-    ({"externalTrafficPolicy": "Local"}, [
-        'spec.externalTrafficPolicy: Invalid value: "Local": may only be set for externally-accessible services',
-    ]),
-    ({"ipFamilyPolicy": "RequireDualStack"}, [
-        'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for '
-        'dual-stack services',
-    ]),
-    ({"externalIPs": ["127.0.0.1"]}, [
-        'spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)',
-    ]),
-])
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (
+            {"clusterIP": "10.97.0.1"},
+            [
+                'spec.clusterIPs: Invalid value: ["10.97.0.1"]: failed to allocate IP 10.97.0.1: the provided IP '
+                "(10.97.0.1) is "
+                "not in the valid range. The range of valid IPs is 10.96.0.0/16",
+            ],
+        ),
+        (
+            {"clusterIP": "abc"},
+            [
+                'spec.clusterIPs[0]: Invalid value: "abc": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+            ],
+        ),
+        (
+            {"type": "NodePort", "ports": [{"port": 80, "nodePort": 80}]},
+            [
+                "spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range. The range of valid ports "
+                "is 30000-32767",
+            ],
+        ),
+        ({"ports": []}, ["spec.ports: Required value"]),
+        (
+            {"ports": [{"port": 80}, {"port": 81}]},
+            [
+                "spec.ports[0].name: Required value",
+                "spec.ports[1].name: Required value",
+            ],
+        ),
+        (
+            {"ports": [{"name": "a", "port": 80}, {"name": "b", "port": 80}]},
+            [
+                'spec.ports[1]: Duplicate value: {"protocol":"TCP","port":80,"targetPort":0}',
+            ],
+        ),
+        (
+            {"ports": [{"port": 80, "nodePort": 30000}]},
+            [
+                "spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'",
+            ],
+        ),
+        (
+            {"type": "Balancer"},
+            [
+                'spec.type: Unsupported value: "Balancer": supported values: "ClusterIP", "ExternalName", "LoadBalancer", '
+                '"NodePort"',
+            ],
+        ),
+        ({"type": "ExternalName"}, ["spec.externalName: Required value"]),
+        ({"type": "ExternalName", "externalName": "db.example.com."}, []),
+        (
+            {"type": "NodePort", "clusterIP": "None"},
+            [
+                "spec.clusterIPs[0]: Invalid value: \"None\": may not be set to 'None' for NodePort services",
+            ],
+        ),
+        (
+            {"sessionAffinity": "Cookie"},
+            [
+                'spec.sessionAffinity: Unsupported value: "Cookie": supported values: "ClientIP", "None"',
+            ],
+        ),
+        (
+            {"externalTrafficPolicy": "Local"},
+            [
+                'spec.externalTrafficPolicy: Invalid value: "Local": may only be set for externally-accessible services',
+            ],
+        ),
+        (
+            {"ipFamilyPolicy": "RequireDualStack"},
+            [
+                'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for '
+                "dual-stack services",
+            ],
+        ),
+        (
+            {"externalIPs": ["127.0.0.1"]},
+            [
+                'spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)',
+            ],
+        ),
+    ],
+)
 def test_validation(spec: dict[str, Any], expected: list[str]) -> None:
     assert create_errors(SERVICES, service(**spec)) == expected
 
@@ -157,11 +213,14 @@ def test_the_address_of_a_service_stays() -> None:
 
 
 def test_a_taken_value_that_we_chose_is_chosen_again_and_one_asked_for_is_refused() -> None:
-    obj = prepared(RULES, service(clusterIP="10.96.0.10", type="NodePort", ports=[{"port": 80, "nodePort": 30080}]))
+    obj = prepared(
+        RULES, service(clusterIP="10.96.0.10", type="NodePort", ports=[{"port": 80, "nodePort": 30080}])
+    )
     ctx = context(RULES, obj)
     error = RULES.on_claim_taken(obj, "ranges/servicenodeports/30080", ctx)
     assert (error.code, error.message) == (
-        422, 'Service "meow-svc" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already '
+        422,
+        'Service "meow-svc" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already '
         "allocated",
     )
     error = RULES.on_claim_taken(obj, "ipaddresses/10.96.0.10", ctx)
@@ -196,16 +255,28 @@ def test_pools_know_their_range() -> None:
     assert 32768 not in ports
 
 
-@pytest.mark.parametrize(("spec", "status", "expected"), [
-    ({}, {}, ["ClusterIP", "10.96.0.9", "<none>", "80/TCP"]),
-    ({"type": "NodePort", "ports": [{"port": 80, "nodePort": 30001, "protocol": "TCP"}]}, {},
-     ["NodePort", "10.96.0.9", "<none>", "80:30001/TCP"]),
-    ({"type": "LoadBalancer"}, {}, ["LoadBalancer", "10.96.0.9", "<pending>", "80/TCP"]),
-    ({"type": "LoadBalancer", "externalIPs": ["1.2.3.4"]}, {"loadBalancer": {"ingress": [{"ip": "5.6.7.8"}]}},
-     ["LoadBalancer", "10.96.0.9", "5.6.7.8,1.2.3.4", "80/TCP"]),
-    ({"type": "ExternalName", "externalName": "x.y", "clusterIP": None}, {},
-     ["ExternalName", "<none>", "x.y", "80/TCP"]),
-])
+@pytest.mark.parametrize(
+    ("spec", "status", "expected"),
+    [
+        ({}, {}, ["ClusterIP", "10.96.0.9", "<none>", "80/TCP"]),
+        (
+            {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30001, "protocol": "TCP"}]},
+            {},
+            ["NodePort", "10.96.0.9", "<none>", "80:30001/TCP"],
+        ),
+        ({"type": "LoadBalancer"}, {}, ["LoadBalancer", "10.96.0.9", "<pending>", "80/TCP"]),
+        (
+            {"type": "LoadBalancer", "externalIPs": ["1.2.3.4"]},
+            {"loadBalancer": {"ingress": [{"ip": "5.6.7.8"}]}},
+            ["LoadBalancer", "10.96.0.9", "5.6.7.8,1.2.3.4", "80/TCP"],
+        ),
+        (
+            {"type": "ExternalName", "externalName": "x.y", "clusterIP": None},
+            {},
+            ["ExternalName", "<none>", "x.y", "80/TCP"],
+        ),
+    ],
+)
 def test_the_table(spec: dict[str, Any], status: dict[str, Any], expected: list[str]) -> None:
     base = {"type": "ClusterIP", "clusterIP": "10.96.0.9", "ports": [{"port": 80, "protocol": "TCP"}]}
     row = RULES.row(merged(service(**merged(base, spec)), {"status": status}))
@@ -215,7 +286,9 @@ def test_the_table(spec: dict[str, Any], status: dict[str, Any], expected: list[
 
 def endpoints(*addresses: str, **subset: Any) -> dict[str, Any]:
     return {
-        "apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "e"},
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {"name": "e"},
         "subsets": [{"addresses": [{"ip": a} for a in addresses], **subset}],
     }
 
@@ -236,8 +309,12 @@ def test_endpoints() -> None:
 
 def test_endpoint_slices() -> None:
     good = {
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "s"},
-        "addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"]}], "ports": [{"port": 80}],
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "s"},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.0.0.1"]}],
+        "ports": [{"port": 80}],
     }
     old = stored(ENDPOINT_SLICES, good)
     assert old["ports"] == [{"port": 80, "protocol": "TCP", "name": ""}]

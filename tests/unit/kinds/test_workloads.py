@@ -18,51 +18,88 @@ def test_a_deployment_gets_the_official_defaults() -> None:
     spec = result["spec"]
     assert (spec["replicas"], spec["revisionHistoryLimit"], spec["progressDeadlineSeconds"]) == (1, 10, 600)
     assert spec["strategy"] == {
-        "type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"},
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"},
     }
     assert spec["template"]["spec"]["containers"][0]["imagePullPolicy"] == "IfNotPresent"
     assert "enableServiceLinks" not in spec["template"]["spec"]
 
 
-@pytest.mark.parametrize(("spec", "expected"), [
-    ({"selector": {"matchLabels": {"app": "purr"}}}, [
-        'spec.template.metadata.labels: Invalid value: {"app":"meow"}: `selector` does not match template `labels`',
-    ]),
-    ({"selector": None}, [
-        "spec.selector: Required value",
-        'spec.template.metadata.labels: Invalid value: {"app":"meow"}: `selector` does not match template `labels`',
-    ]),
-    ({"selector": {"matchLabels": None}}, [
-        "spec.selector: Invalid value: {}: empty selector is invalid for deployment",
-    ]),
-    ({"selector": {"matchLabels": None, "matchExpressions": [{"key": "app", "operator": "Is"}]}}, [
-        'spec.selector.matchExpressions[0].operator: Invalid value: "Is": not a valid selector operator',
-    ]),
-    ({"selector": None, "template": None}, [
-        "spec.selector: Required value",
-        "spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`",
-        "spec.template.spec.containers: Required value",
-    ]),
-    ({"replicas": -1}, ["spec.replicas: Invalid value: -1: must be greater than or equal to 0"]),
-    ({"strategy": {"type": "Recreate", "rollingUpdate": {"maxSurge": 1}}}, [
-        "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'",
-    ]),
-    ({"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}}}, [
-        "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: 0: may not be 0 when `maxSurge` is 0",
-    ]),
-    ({"strategy": {"rollingUpdate": {"maxUnavailable": "120%"}}}, [
-        'spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "120%": must not be greater than 100%',
-    ]),
-    ({"minReadySeconds": 600}, [
-        "spec.progressDeadlineSeconds: Invalid value: 600: must be greater than minReadySeconds",
-    ]),
-    ({"template": {"spec": {"restartPolicy": "Never"}}}, [
-        'spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"',
-    ]),
-    ({"template": {"spec": {"containers": [{"name": "a", "image": ""}]}}}, [
-        "spec.template.spec.containers[0].image: Required value",
-    ]),
-])
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (
+            {"selector": {"matchLabels": {"app": "purr"}}},
+            [
+                'spec.template.metadata.labels: Invalid value: {"app":"meow"}: `selector` does not match template `labels`',
+            ],
+        ),
+        (
+            {"selector": None},
+            [
+                "spec.selector: Required value",
+                'spec.template.metadata.labels: Invalid value: {"app":"meow"}: `selector` does not match template `labels`',
+            ],
+        ),
+        (
+            {"selector": {"matchLabels": None}},
+            [
+                "spec.selector: Invalid value: {}: empty selector is invalid for deployment",
+            ],
+        ),
+        (
+            {"selector": {"matchLabels": None, "matchExpressions": [{"key": "app", "operator": "Is"}]}},
+            [
+                'spec.selector.matchExpressions[0].operator: Invalid value: "Is": not a valid selector operator',
+            ],
+        ),
+        (
+            {"selector": None, "template": None},
+            [
+                "spec.selector: Required value",
+                "spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`",
+                "spec.template.spec.containers: Required value",
+            ],
+        ),
+        ({"replicas": -1}, ["spec.replicas: Invalid value: -1: must be greater than or equal to 0"]),
+        (
+            {"strategy": {"type": "Recreate", "rollingUpdate": {"maxSurge": 1}}},
+            [
+                "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'",
+            ],
+        ),
+        (
+            {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}}},
+            [
+                "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: 0: may not be 0 when `maxSurge` is 0",
+            ],
+        ),
+        (
+            {"strategy": {"rollingUpdate": {"maxUnavailable": "120%"}}},
+            [
+                'spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "120%": must not be greater than 100%',
+            ],
+        ),
+        (
+            {"minReadySeconds": 600},
+            [
+                "spec.progressDeadlineSeconds: Invalid value: 600: must be greater than minReadySeconds",
+            ],
+        ),
+        (
+            {"template": {"spec": {"restartPolicy": "Never"}}},
+            [
+                'spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"',
+            ],
+        ),
+        (
+            {"template": {"spec": {"containers": [{"name": "a", "image": ""}]}}},
+            [
+                "spec.template.spec.containers[0].image: Required value",
+            ],
+        ),
+    ],
+)
 def test_validation(spec: dict[str, Any], expected: list[str]) -> None:
     assert create_errors(DEPLOYMENTS, deployment(**spec)) == expected
 
@@ -78,7 +115,9 @@ def test_the_selector_stays() -> None:
 
 def test_generation_counts_changes_of_spec_only() -> None:
     old = stored(DEPLOYMENTS, deployment())
-    same, _ = updated(DEPLOYMENTS, old, merged(old, {"metadata": {"labels": {"a": "b"}}, "status": {"replicas": 9}}))
+    same, _ = updated(
+        DEPLOYMENTS, old, merged(old, {"metadata": {"labels": {"a": "b"}}, "status": {"replicas": 9}})
+    )
     assert (same["metadata"]["generation"], same["status"]) == (1, {})
     new, _ = updated(DEPLOYMENTS, old, merged(old, {"spec": {"replicas": 5}}))
     assert new["metadata"]["generation"] == 2

@@ -79,7 +79,10 @@ def test_missing_sources_are_named_officially(source: Object, text: str) -> None
 
 def service(namespace: str, name: str, address: str) -> Object:
     ports = [{"name": "http", "port": 80, "protocol": "TCP"}]
-    return {"metadata": {"namespace": namespace, "name": name}, "spec": {"clusterIP": address, "ports": ports}}
+    return {
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"clusterIP": address, "ports": ports},
+    }
 
 
 def test_services_of_the_own_namespace_and_the_master() -> None:

@@ -27,7 +27,10 @@ def test_a_new_pod_is_pending_and_creating() -> None:
     assert found["containerStatuses"][0]["state"] == {"waiting": {"reason": "ContainerCreating"}}
     assert condition(found, "PodReadyToStartContainers")["status"] == "False"
     ready = condition(found, "Ready")
-    assert (ready["reason"], ready["message"]) == ("ContainersNotReady", "containers with unready status: [c]")
+    assert (ready["reason"], ready["message"]) == (
+        "ContainersNotReady",
+        "containers with unready status: [c]",
+    )
 
 
 def test_a_running_pod_is_ready_when_its_probes_say_so() -> None:
@@ -52,7 +55,9 @@ def test_init_containers_hold_the_others_back() -> None:
 
 def test_a_crash_loop_shows_the_last_end_beside_the_wait() -> None:
     seen = record(sandbox(), status(state="exited", attempt=3, exit_code=2))
-    found = shown(pod(), seen, waiting={"c": Waiting("CrashLoopBackOff", "back-off")}, messages={"c-3": "said"})
+    found = shown(
+        pod(), seen, waiting={"c": Waiting("CrashLoopBackOff", "back-off")}, messages={"c-3": "said"}
+    )
     one = found["containerStatuses"][0]
     assert one["state"]["waiting"]["reason"] == "CrashLoopBackOff"
     assert one["lastState"]["terminated"]["exitCode"] == 2

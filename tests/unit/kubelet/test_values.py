@@ -61,7 +61,9 @@ def test_run_as_non_root() -> None:
 
 
 def test_container_context_wins_over_the_pods() -> None:
-    one = container(securityContext={"runAsUser": 5, "capabilities": {"add": ["CAP_SYS_TIME"], "drop": ["ALL"]}})
+    one = container(
+        securityContext={"runAsUser": 5, "capabilities": {"add": ["CAP_SYS_TIME"], "drop": ["ALL"]}}
+    )
     found = security(
         pod(one, securityContext={"runAsUser": 1, "runAsGroup": 2, "fsGroup": 3, "supplementalGroups": [4]}),
         one,
@@ -87,7 +89,9 @@ def test_resolver_policies() -> None:
         "search ns.svc.cluster.local svc.cluster.local cluster.local corp\n"
         "nameserver 10.96.0.10\noptions ndots:5\n"
     )
-    assert names_files.resolver(pod(dnsPolicy="Default"), node, ["10.96.0.10"], "x").nameservers == ("8.8.8.8",)
+    assert names_files.resolver(pod(dnsPolicy="Default"), node, ["10.96.0.10"], "x").nameservers == (
+        "8.8.8.8",
+    )
     config = {"nameservers": ["1.1.1.1"], "options": [{"name": "ndots", "value": "2"}]}
     none = names_files.resolver(pod(dnsPolicy="None", dnsConfig=config), node, ["10.96.0.10"], "x")
     assert none.render() == "nameserver 1.1.1.1\noptions ndots:2\n"
@@ -127,7 +131,9 @@ def test_registry_credentials() -> None:
 
 
 def test_a_command_hides_the_images_cmd() -> None:
-    spec = ContainerSpec("u", "p", "ns", "c", 0, "s", "i", command=("sh",), security=Security(privileged=True))
+    spec = ContainerSpec(
+        "u", "p", "ns", "c", 0, "s", "i", command=("sh",), security=Security(privileged=True)
+    )
     config = container_config(spec, {}, None)
     assert (config["Entrypoint"], config["Cmd"]) == (["sh"], [])
     assert config["HostConfig"]["Privileged"] is True
@@ -145,7 +151,11 @@ def test_a_container_that_could_not_start_counts_as_ended() -> None:
             "State": {"Status": "created", "ExitCode": 127, "Error": "no such file"},
         }
     )
-    assert (found.state, found.exit_code, found.finished_at) == ("exited", 127, parse_time("2026-01-01T00:00:00.5Z"))
+    assert (found.state, found.exit_code, found.finished_at) == (
+        "exited",
+        127,
+        parse_time("2026-01-01T00:00:00.5Z"),
+    )
 
 
 def test_engine_frames_are_taken_apart_wherever_they_are_cut() -> None:
@@ -177,7 +187,11 @@ def test_allocatable_leaves_room() -> None:
 def test_conditions_use_the_official_words() -> None:
     facts = node_status.Facts("n", ["10.0.0.1"], {}, {}, {}, [], 10250, problems=["the engine is away"])
     ready = node_status.node_status(facts, "now", None)["conditions"][-1]
-    assert (ready["status"], ready["reason"], ready["message"]) == ("False", "KubeletNotReady", "the engine is away")
+    assert (ready["status"], ready["reason"], ready["message"]) == (
+        "False",
+        "KubeletNotReady",
+        "the engine is away",
+    )
     facts = node_status.Facts("n", ["10.0.0.1"], {}, {}, {}, [], 10250, node_status.Pressure(disk=True))
     found = {one["type"]: one for one in node_status.node_status(facts, "now", None)["conditions"]}
     assert found["DiskPressure"]["reason"] == "KubeletHasDiskPressure"
@@ -188,7 +202,11 @@ def test_taints_and_subresources() -> None:
     assert node_status.parse_taint("a=b:NoSchedule") == {"key": "a", "value": "b", "effect": "NoSchedule"}
     with pytest.raises(ValueError, match="invalid taint spec"):
         node_status.parse_taint("a=b")
-    assert [subresource(path) for path in ("/metrics", "/exec/a/b/c", "/pods")] == ["metrics", "proxy", "pods"]
+    assert [subresource(path) for path in ("/metrics", "/exec/a/b/c", "/pods")] == [
+        "metrics",
+        "proxy",
+        "pods",
+    ]
 
 
 def test_pod_cgroups_of_both_versions(tmp_path: Path) -> None:

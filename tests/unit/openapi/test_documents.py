@@ -25,9 +25,7 @@ def swagger() -> dict[str, Any]:
 
 def test_the_index_lists_every_group_and_version_with_a_hash() -> None:
     index = orjson.loads(documents.v3_index(ALL))["paths"]
-    assert set(index) == {
-        f"apis/{r.group_version}" if r.group else f"api/{r.version}" for r in ALL
-    }
+    assert set(index) == {f"apis/{r.group_version}" if r.group else f"api/{r.version}" for r in ALL}
     url = index["apis/apps/v1"]["serverRelativeURL"]
     assert url == f"/openapi/v3/apis/apps/v1?hash={documents.v3_hash('apps/v1', ALL)}"
 
@@ -44,7 +42,11 @@ def test_writes_offer_field_validation_and_dry_run(apps: dict[str, Any], method:
     names = {p["name"] for p in operation["parameters"] if p["in"] == "query"}
     assert {"fieldValidation", "dryRun", "fieldManager"} <= names
     assert operation["x-kubernetes-action"] == method
-    assert operation["x-kubernetes-group-version-kind"] == {"group": "apps", "version": "v1", "kind": "Deployment"}
+    assert operation["x-kubernetes-group-version-kind"] == {
+        "group": "apps",
+        "version": "v1",
+        "kind": "Deployment",
+    }
 
 
 def test_references_resolve_within_the_document(apps: dict[str, Any]) -> None:

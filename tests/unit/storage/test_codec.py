@@ -42,7 +42,9 @@ def test_json_of_another_writer_is_put_in_order() -> None:
     assert json.loads(codec.splice(raw, 9))["metadata"]["resourceVersion"] == "9"
 
 
-@pytest.mark.parametrize("raw", [b"", b"k8s\x00\x0a", b"[]", b'{"metadata":{}}', b'{"spec":{"metadata":{"a":1}}}'])
+@pytest.mark.parametrize(
+    "raw", [b"", b"k8s\x00\x0a", b"[]", b'{"metadata":{}}', b'{"spec":{"metadata":{"a":1}}}']
+)
 def test_what_is_no_object_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         codec.split(raw)
@@ -66,7 +68,9 @@ def test_any_object_survives(metadata: dict[str, object], rest: dict[str, object
     entry = Draft("ns/name", codec.encode(obj), obj, None).entry(revision)
     expected = obj | {"metadata": metadata | {"resourceVersion": str(revision)}}
     assert entry.decode() == expected
-    assert json.loads(b"{" + entry.body) == {k: v for k, v in expected.items() if k not in ("apiVersion", "kind")}
+    assert json.loads(b"{" + entry.body) == {
+        k: v for k, v in expected.items() if k not in ("apiVersion", "kind")
+    }
     later = entry.at(revision + 1)
     assert later.decode()["metadata"]["resourceVersion"] == str(revision + 1)
     assert later.at(revision).encoded() == entry.encoded()

@@ -26,7 +26,9 @@ class Peer:
         assert self.written.startswith(frames.PREFACE)
         del self.written[: len(frames.PREFACE)]
         self.read()
-        self.send(frames.SETTINGS, 0, 0, frames.settings_payload({int(k[1:]): v for k, v in settings.items()}))
+        self.send(
+            frames.SETTINGS, 0, 0, frames.settings_payload({int(k[1:]): v for k, v in settings.items()})
+        )
 
     def write(self, data: bytes) -> None:
         self.written += data

@@ -17,7 +17,9 @@ PREFIX = "/registry/"
 
 def feed() -> tuple[Feed, ResourceCache]:
     made = Feed(cast(Any, None), PREFIX, on_loaded=lambda: None)
-    cache = ResourceCache("services", "", events.type_head("v1", "Service"), "/registry/services/specs/", None)
+    cache = ResourceCache(
+        "services", "", events.type_head("v1", "Service"), "/registry/services/specs/", None
+    )
     made.add(cache)
     cache.load(iter(()), 10)
     made.revision = 10
@@ -69,7 +71,11 @@ async def test_an_announced_write_is_not_parsed_again() -> None:
 
 async def test_keys_of_others_only_move_the_revision() -> None:
     made, cache = feed()
-    for revision, name in ((11, b"/registry/unknown/a"), (12, b"zzz"), (13, b"/registry/services/endpoints/ns/a")):
+    for revision, name in (
+        (11, b"/registry/unknown/a"),
+        (12, b"zzz"),
+        (13, b"/registry/services/endpoints/ns/a"),
+    ):
         kv = SimpleNamespace(key=name, value=b"?", mod_revision=revision)
         made._take([SimpleNamespace(type=0, kv=kv)])
     assert (made.revision, cache.entries) == (13, {})

@@ -15,7 +15,11 @@ from apiserver.storage.watcher import Watcher
 
 def make_cache() -> ResourceCache:
     cache = ResourceCache(
-        "pods", "", events.type_head("v1", "Pod"), "/registry/pods/", lambda obj: {"spec.nodeName": obj["node"]}
+        "pods",
+        "",
+        events.type_head("v1", "Pod"),
+        "/registry/pods/",
+        lambda obj: {"spec.nodeName": obj["node"]},
     )
     cache.load(iter(()), 1)
     return cache
