@@ -218,9 +218,7 @@ def _identify(obj: Object, api_version: str, kind: str, *, exact: bool) -> None:
     obj["apiVersion"], obj["kind"] = found_version, found_kind
 
 
-def _cannot_be_handled(
-    raw: Any, value: Any, api_version: str, kind: str, problem: str
-) -> errors.StatusError:
+def _cannot_be_handled(raw: Any, value: Any, api_version: str, kind: str, problem: str) -> errors.StatusError:
     """The official sentence around a decoding problem; names what the body says it is, where that is legible."""
     if value is None and isinstance(raw, bytes):
         try:
@@ -239,9 +237,7 @@ def _cannot_be_handled(
         return errors.bad_request(
             f"the object provided is unrecognized (must be of type {kind}): {problem} ({_summary(raw)})"
         )
-    return errors.bad_request(
-        f'{found_kind} in version "{version}" cannot be handled as a {kind}: {problem}'
-    )
+    return errors.bad_request(f'{found_kind} in version "{version}" cannot be handled as a {kind}: {problem}')
 
 
 def _summary(body: bytes, limit: int = 30) -> str:
