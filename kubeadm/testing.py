@@ -124,6 +124,5 @@ def _pytest(arguments: Sequence[str], own_engine: subprocess.Popen[bytes] | None
     environment = dict(os.environ)
     if own_engine is not None:
         environment["SKIFF_TEST_ENGINE_PID"] = str(own_engine.pid)
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments], cwd=daemons.REPOSITORY, check=False
-    ).returncode
+    command = [sys.executable, "-m", "pytest", *arguments]
+    return subprocess.run(command, cwd=daemons.REPOSITORY, env=environment, check=False).returncode

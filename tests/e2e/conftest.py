@@ -50,6 +50,9 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:8]}"
     cluster.kubectl("create", "namespace", name)
     try:
+        eventually(
+            lambda: cluster.try_kubectl("get", "serviceaccount", "default", "-n", name).returncode == 0
+        )
         yield name
     finally:
         cluster.kubectl("delete", "namespace", name, "--wait=false")
