@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness.cluster import Cluster, eventually, fetch
+from tests.harness.cluster import Cluster, eventually, fetch, wait_until_served
 from tests.harness.processes import REPOSITORY
 
 NAMESPACE = "faults"
@@ -54,7 +54,9 @@ def url(cluster: Cluster) -> Iterator[str]:
     cluster.kubectl("apply", "-n", NAMESPACE, "-f", str(REPOSITORY / "docs" / "tour" / "meow.yaml"))
     cluster.kubectl("rollout", "status", "-n", NAMESPACE, "deployment/meow", "--timeout=120s")
     service = cluster.get("service", "meow-svc", "-n", NAMESPACE)
-    yield f"http://{service['spec']['clusterIP']}/"
+    address = f"http://{service['spec']['clusterIP']}/"
+    wait_until_served(address, answers=2)
+    yield address
     cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 

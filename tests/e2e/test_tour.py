@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness.cluster import Cluster, eventually, fetch
+from tests.harness.cluster import Cluster, eventually, fetch, wait_until_served
 from tests.harness.processes import REPOSITORY
 
 MEOW = str(REPOSITORY / "docs" / "tour" / "meow.yaml")
@@ -20,6 +20,7 @@ def meow(cluster: Cluster) -> Iterator[str]:
     cluster.kubectl("create", "namespace", "meow")
     cluster.kubectl("apply", "-n", "meow", "-f", MEOW)
     cluster.kubectl("rollout", "status", "-n", "meow", "deployment/meow", "--timeout=120s")
+    wait_until_served(f"http://{addresses(cluster, 'meow')[0]}/", answers=2)
     yield "meow"
     cluster.kubectl("delete", "namespace", "meow", "--wait=false")
 

@@ -173,3 +173,14 @@ def fetch(url: str, timeout: float = 5) -> str:
     with urllib.request.urlopen(request, timeout=timeout) as response:
         body: bytes = response.read()
     return body.decode()
+
+
+def wait_until_served(url: str, answers: int, timeout: float = 30) -> None:
+    """Waits until `answers` different bodies come from `url`: a Service follows its pods' readiness a moment later."""
+
+    def all_answer() -> bool:
+        with contextlib.suppress(OSError):
+            return len({fetch(url) for _ in range(10 * answers)}) == answers
+        return False
+
+    eventually(all_answer, timeout)
