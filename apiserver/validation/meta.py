@@ -167,6 +167,25 @@ def validate_finalizer_name(errors: Errors, finalizer: str, path: str, *, qualif
         )
 
 
+def validate_set_operator(errors: Errors, operator: str, values: list[Any], at: str) -> bool:
+    """Check the number of values of an operator that label and node selectors share; False for any other operator."""
+    if operator in ("In", "NotIn"):
+        if not values:
+            errors.append(
+                field.required(f"{at}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+            )
+    elif operator in ("Exists", "DoesNotExist"):
+        if values:
+            errors.append(
+                field.forbidden(
+                    f"{at}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                )
+            )
+    else:
+        return False
+    return True
+
+
 def validate_label_selector(errors: Errors, selector: dict[str, Any] | None, path: str) -> None:
     """Check a LabelSelector (matchLabels and matchExpressions)."""
     if not selector:
@@ -177,19 +196,7 @@ def validate_label_selector(errors: Errors, selector: dict[str, Any] | None, pat
     for i, requirement in enumerate(selector.get("matchExpressions") or ()):
         at = f"{path}.matchExpressions[{i}]"
         operator, values = requirement.get("operator") or "", requirement.get("values") or []
-        if operator in ("In", "NotIn"):
-            if not values:
-                errors.append(
-                    field.required(f"{at}.values", "must be specified when `operator` is 'In' or 'NotIn'")
-                )
-        elif operator in ("Exists", "DoesNotExist"):
-            if values:
-                errors.append(
-                    field.forbidden(
-                        f"{at}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                    )
-                )
-        else:
+        if not validate_set_operator(errors, operator, values, at):
             errors.append(field.invalid(f"{at}.operator", operator, "not a valid selector operator"))
         key = requirement.get("key") or ""
         checks.report(errors, f"{at}.key", key, checks.qualified_name(key))

@@ -9,7 +9,7 @@ from apimachinery import field
 
 from . import checks
 from .checks import Errors
-from .meta import validate_label_selector
+from .meta import validate_label_selector, validate_set_operator
 
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -65,26 +65,14 @@ def _node_selector_term(errors: Errors, term: dict[str, Any], path: str, *, any_
     for i, requirement in enumerate(term.get("matchExpressions") or ()):
         at = f"{path}.matchExpressions[{i}]"
         operator, values = requirement.get("operator") or "", requirement.get("values") or []
-        if operator in ("In", "NotIn"):
-            if not values:
-                errors.append(
-                    field.required(f"{at}.values", "must be specified when `operator` is 'In' or 'NotIn'")
-                )
-        elif operator in ("Exists", "DoesNotExist"):
-            if values:
-                errors.append(
-                    field.forbidden(
-                        f"{at}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                    )
-                )
-        elif operator in ("Gt", "Lt"):
+        if operator in ("Gt", "Lt"):
             if len(values) != 1:
                 errors.append(
                     field.required(
                         f"{at}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'"
                     )
                 )
-        else:
+        elif not validate_set_operator(errors, operator, values, at):
             errors.append(field.invalid(f"{at}.operator", operator, _NOT_OPERATOR))
         key = requirement.get("key") or ""
         checks.report(errors, f"{at}.key", key, checks.qualified_name(key))
